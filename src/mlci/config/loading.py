@@ -1,0 +1,195 @@
+"""Finds the configuration, parses it, and refuses every mistake before anything runs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlci import git
+from mlci.config.checking import check, unknown_key
+from mlci.config.tables import NAME_PATTERN, ConfigFile, RuleTable, RunTable
+from mlci.core.documents import Rule
+from mlci.core.threshold import check_rule
+from mlci.errors import ConfigError
+
+FILE = "mlci.toml"
+PYPROJECT = "pyproject.toml"
+KINDS = ("notebook", "script", "command")
+_MAX_BYTES = 1024 * 1024
+_LATER = {
+    "models": "models and releases",
+    "artifacts": "the artifact store",
+    "targets": "deploy targets",
+    "cost": "cost accounting",
+    "monitor": "monitoring",
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A valid configuration and where it came from."""
+
+    shown: str  # how messages call the file
+    root: Path  # the folder that paths are relative to
+    repository: Path  # nothing outside of it is read or written; the root where there is no git
+    settings: ConfigFile
+    tables: Mapping[str, Any] = field(repr=False)  # as parsed: which keys were written where
+
+    def rules(self, run: str) -> tuple[tuple[Rule, ...], ...]:
+        """The rules for the metrics of `run`: its own first, then those of every run."""
+        table = self.settings.runs.get(run)
+        own = table.rules if table else {}
+        return tuple(tuple(as_rule(pattern, rule) for pattern, rule in tier.items()) for tier in (own, self.settings.metrics))
+
+    def error(self, path: str, message: str, *, hint: str | None = None) -> ConfigError:
+        """An error at the key `path`."""
+        return ConfigError(f"{self.shown}: {path}: {message}", hint=hint)
+
+
+def as_rule(pattern: str, table: RuleTable) -> Rule:
+    """The gate's rule for a table of the configuration."""
+    return Rule(pattern=pattern, **msgspec.structs.asdict(table))
+
+
+def load(folder: Path, *, file: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read the configuration.
+
+    Args:
+        folder: Where the search starts; it goes up to the repository's top.
+        file: The file that was named, if one was.
+        environ: For git.
+
+    Raises:
+        ConfigError: None found, two found, not TOML, or anything wrong in it.
+    """
+    repository = git.top_level(folder, environ)
+    path = file.absolute() if file else _find(folder.absolute(), repository)
+    shown = path.name if path.parent == folder.absolute() else _relative(path, folder)
+    table = _parse(path, shown)
+    for key, what in _LATER.items():
+        if key in table:
+            raise ConfigError(f"{shown}: {key}: {what} are not part of this version of mlci", hint="Remove the table.")
+    check(table, ConfigFile, file=shown)
+    root = path.parent.resolve()
+    settings = msgspec.convert(table, ConfigFile)
+    config = Config(
+        shown=shown,
+        root=root,
+        repository=repository.resolve() if repository and root.is_relative_to(repository.resolve()) else root,
+        settings=settings,
+        tables=table,
+    )
+    _check_meaning(config)
+    return config
+
+
+def _find(folder: Path, repository: Path | None) -> Path:
+    top = repository.resolve() if repository else folder
+    for candidate in [folder, *folder.parents]:
+        own = candidate / FILE
+        project = candidate / PYPROJECT
+        in_project = project.is_file() and "mlci" in _tool(project)
+        if own.is_file() and in_project:
+            raise ConfigError(f"both {FILE} and [tool.mlci] in {PYPROJECT} configure mlci", hint="Keep one of them.")
+        if own.is_file():
+            return own
+        if in_project:
+            return project
+        if candidate.resolve() == top:
+            break
+    raise ConfigError(
+        f"no {FILE} and no [tool.mlci] in {PYPROJECT}, from {folder.name or folder}/ up to the repository's top",
+        hint="See the README's five-minute adoption, or name a file with --config.",
+    )
+
+
+def _tool(project: Path) -> dict[str, Any]:
+    tool = _toml(project, project.name).get("tool", {})
+    return tool if isinstance(tool, dict) else {}
+
+
+def _parse(path: Path, shown: str) -> dict[str, Any]:
+    table = _toml(path, shown)
+    if path.name == PYPROJECT:
+        found = table.get("tool", {}).get("mlci")
+        if not isinstance(found, dict):
+            raise ConfigError(f"{shown}: it has no table [tool.mlci]")
+        return found
+    return table
+
+
+def _toml(path: Path, shown: str) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{shown}: larger than {_MAX_BYTES:,} bytes")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{shown}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{shown}: not TOML: {error}") from None
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return path.relative_to(folder.absolute()).as_posix()
+    except ValueError:
+        return path.name
+
+
+def _check_meaning(config: Config) -> None:
+    settings = config.settings
+    for kind, names in (("profiles", settings.profiles), ("runs", settings.runs)):
+        for name in names:
+            if not re.match(NAME_PATTERN, name):
+                raise config.error(
+                    f'{kind}."{name}"', 'expected a name of letters, digits, ".", "_" and "-" (at most 64, no "..")'
+                )
+    for where, table in (("defaults", settings.defaults), *((f"profiles.{n}", t) for n, t in settings.profiles.items())):
+        for key in (*KINDS, "needs"):
+            if getattr(table, key):
+                raise config.error(f"{where}.{key}", "only a run can say this", hint="Move it to [runs.NAME].")
+    _check_events(config)
+    for path, rules in (("metrics", settings.metrics), *((f"runs.{n}.rules", t.rules) for n, t in settings.runs.items())):
+        for pattern, rule in rules.items():
+            try:
+                check_rule(as_rule(pattern, rule))
+            except ValueError as error:
+                raise config.error(f'{path}."{pattern}"', str(error)) from None
+    for name, table in settings.runs.items():
+        _check_run(config, f"runs.{name}", table)
+    try:
+        TopologicalSorter({name: table.needs for name, table in settings.runs.items()}).prepare()
+    except CycleError as error:
+        raise config.error(f"runs.{error.args[1][0]}.needs", f"a cycle: {' -> '.join(error.args[1])}") from None
+
+
+def _check_events(config: Config) -> None:
+    chosen: dict[str, str] = {}
+    for name, profile in config.settings.profiles.items():
+        for event in profile.events:
+            if event in chosen:
+                raise config.error(f"profiles.{name}.events", f"{event!r} already chooses the profile {chosen[event]!r}")
+            chosen[event] = name
+
+
+def _check_run(config: Config, path: str, table: RunTable) -> None:
+    kinds = [kind for kind in KINDS if getattr(table, kind) is not None]
+    if len(kinds) != 1:
+        found = " and ".join(kinds) or "none"
+        raise config.error(path, f"expected exactly one of notebook, script and command, got {found}")
+    if table.args and kinds[0] != "script":
+        raise config.error(f"{path}.args", f"a {kinds[0]} takes no args; they go with script")
+    for need in table.needs:
+        if need not in config.settings.runs:
+            raise unknown_key(need, config.settings.runs, file=config.shown, path=f"{path}.needs")
+    if len(set(table.seeds)) != len(table.seeds):
+        raise config.error(f"{path}.seeds", "the same seed stands twice")
+    if "seed" in table.parameters and (table.seeds or config.settings.defaults.seeds):
+        raise config.error(f"{path}.parameters.seed", "the seeds list gives this parameter", hint="Remove one of the two.")

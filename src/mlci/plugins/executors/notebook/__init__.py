@@ -1,0 +1,1 @@
+"""Notebooks and percent scripts, through papermill."""

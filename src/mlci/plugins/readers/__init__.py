@@ -1,0 +1,1 @@
+"""Metric file formats, one file a family."""

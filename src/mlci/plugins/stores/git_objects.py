@@ -1,0 +1,164 @@
+"""Git trees and blobs by their plumbing: a branch is read and written without a work tree or an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mlci.errors import GitError
+from mlci.git import Git, talk
+
+
+@dataclass(frozen=True)
+class Node:
+    """One line of a tree."""
+
+    mode: str
+    oid: str
+
+    @property
+    def kind(self) -> str:
+        """What the line is about: a tree, a blob (symbolic links too) or, in a submodule, a commit."""
+        return {"40000": "tree", "160000": "commit"}.get(self.mode, "blob")
+
+
+Tree = dict[str, Node]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of one repository.
+
+    Args:
+        git: The repository.
+        remote: Where objects that a filter left out come from; None where all are at hand.
+    """
+
+    git: Git
+    remote: str | None = None
+
+    def read(self, oids: Iterable[str], kind: str = "blob") -> dict[str, bytes]:
+        """The content of objects of one kind, those that are not at hand fetched together first.
+
+        Raises:
+            GitError: They cannot be had.
+        """
+        wanted = list(dict.fromkeys(oids))
+        missing = self.missing(wanted) if self.remote else []
+        if missing:
+            self._fetch(missing)
+        found = _batch(self.git.output("cat-file", "--batch", stdin=_lines(wanted))) if wanted else ()
+        return {oid: data for oid, actual, data in found if actual == kind}
+
+    def locate(self, root: str, paths: Iterable[str]) -> dict[str, str]:
+        """The ids of those of `paths`, all equally deep, that are files under the tree or commit `root`."""
+        places = {path: path.split("/") for path in paths}
+        at = dict.fromkeys(places, self._tree_of(root))
+        for level in range(max(map(len, places.values()), default=0)):
+            trees = self._trees(at.values())
+            nodes = {path: trees.get(oid, {}).get(places[path][level]) for path, oid in at.items()}
+            at = {
+                path: node.oid
+                for path, node in nodes.items()
+                if node and node.kind == ("blob" if level == len(places[path]) - 1 else "tree")
+            }
+        return at
+
+    def files(self, root: str, folder: str, depth: int) -> list[str]:
+        """The sorted paths of the files `depth` levels below `folder`, a child of the commit `root`."""
+        oid = self.git.answer("rev-parse", "--verify", "--quiet", f"{root}:{folder}")
+        at = {folder: oid} if oid else {}
+        for level in range(1, depth + 1):
+            trees = self._trees(at.values())
+            at = {
+                f"{path}/{name}": node.oid
+                for path, parent in at.items()
+                for name, node in trees.get(parent, {}).items()
+                if node.kind == ("blob" if level == depth else "tree")
+            }
+        return sorted(at)
+
+    def write_blob(self, data: bytes) -> str:
+        """Store `data`; its id."""
+        return self.git.run("hash-object", "-w", "--stdin", stdin=data)
+
+    def graft(self, root: str | None, blobs: Mapping[str, str]) -> str:
+        """The tree of `root` with blobs put in; only trees on their paths are read and made."""
+        return self._graft(self._tree_of(root) if root else None, blobs)
+
+    def missing(self, oids: Iterable[str]) -> list[str]:
+        """Those of `oids` that are not at hand."""
+        # Without the remote in its configuration git only looks; with it, it would fetch them one by one.
+        offline = Git(self.git.folder, self.git.environ, variables=self.git.variables)
+        checked = offline.run("cat-file", "--batch-check", stdin=_lines(oids)).splitlines()
+        return [line.removesuffix(" missing") for line in checked if line.endswith(" missing")]
+
+    def _fetch(self, oids: Iterable[str]) -> None:
+        done = talk(
+            self.git,
+            *(
+                "-c",
+                "fetch.negotiationAlgorithm=noop",
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+            ),
+            *("--no-recurse-submodules", "--filter=blob:none", "--stdin", self.remote or ""),
+            stdin=_lines(oids),
+        )
+        if done.returncode != 0:
+            raise GitError(f"git fetch: {self.git.complaint(done)}")
+
+    def _graft(self, tree_oid: str | None, blobs: Mapping[str, str]) -> str:
+        tree = dict(self._trees([tree_oid]).get(tree_oid, {})) if tree_oid else {}
+        below: dict[str, dict[str, str]] = {}
+        for path, oid in blobs.items():
+            name, _, rest = path.partition("/")
+            if rest:
+                below.setdefault(name, {})[rest] = oid
+            else:
+                tree[name] = Node("100644", oid)
+        for name, inner in below.items():
+            known = tree.get(name)
+            tree[name] = Node(
+                "40000", self._graft(known.oid if known and known.kind == "tree" else None, inner)
+            )
+        lines = (f"{node.mode} {node.kind} {node.oid}\t{name}\0" for name, node in tree.items())
+        return self.git.run(
+            "mktree", "--missing", "-z", stdin="".join(lines).encode("utf-8", "surrogateescape")
+        )
+
+    def _tree_of(self, root: str) -> str:
+        return self.git.run("rev-parse", "--verify", "--quiet", f"{root}^{{tree}}")
+
+    def _trees(self, oids: Iterable[str]) -> dict[str, Tree]:
+        return {oid: _parse(data, len(oid) // 2) for oid, data in self.read(oids, "tree").items()}
+
+
+def _lines(oids: Iterable[str]) -> bytes:
+    return "".join(f"{oid}\n" for oid in oids).encode()
+
+
+def _batch(data: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Id, kind and content of the objects in the output of `git cat-file --batch`."""
+    position = 0
+    while position < len(data):
+        end = data.index(b"\n", position)
+        oid, kind, *size = data[position:end].decode().split(" ")
+        position = end + 1
+        if size:
+            length = int(size[0])
+            yield oid, kind, data[position : position + length]
+            position += length + 1
+
+
+def _parse(data: bytes, oid_bytes: int) -> Tree:
+    """A raw tree: `<mode> <name>NUL<binary id>`, again and again."""
+    tree: Tree = {}
+    position = 0
+    while (end := data.find(b"\0", position)) >= 0:
+        mode, _, name = data[position:end].decode("utf-8", "surrogateescape").partition(" ")
+        position = end + 1 + oid_bytes
+        tree[name] = Node(mode, data[end + 1 : position].hex())
+    return tree

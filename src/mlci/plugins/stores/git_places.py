@@ -1,0 +1,137 @@
+"""Where the branch of a git store lives: on a remote, by way of a private repository, or in the clone."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlci import git
+from mlci.errors import GitError, StoreError
+from mlci.plugins.stores.git_objects import Objects
+from mlci.plugins.stores.interface import Site
+
+_TIP = "refs/mlci/tip"
+_LOST = re.compile(rb"^!.*\[(remote )?rejected\](?!.*(declined|denied|protected|prohibited))", re.MULTILINE)
+_NO_COMMIT = ""  # what git takes as "the ref must not exist"
+
+
+class Place(Protocol):
+    """A branch that several processes may move at once."""
+
+    @property
+    def objects(self) -> Objects:
+        """What the branch is made of."""
+        ...
+
+    def tip(self) -> str | None:
+        """The commit that the branch is at now, its objects within reach; None where there is no branch."""
+        ...
+
+    def publish(self, commit: str, expected: str | None) -> bool:
+        """Move the branch from `expected` to `commit`; False where somebody else moved it first."""
+        ...
+
+
+@dataclass(frozen=True)
+class RemotePlace:
+    """A branch on a server.
+
+    Args:
+        objects: The objects of a private repository, with the remote.
+        branch: The branch's name.
+    """
+
+    objects: Objects
+    branch: str
+
+    def tip(self) -> str | None:
+        """Fetch the branch's last commit with its upper trees; see `Place.tip`."""
+        repository = self.objects.git
+        done = git.talk(
+            repository,
+            *("fetch", "--quiet", "--depth=1", "--filter=tree:3", "--no-tags", "--no-write-fetch-head"),
+            *("--no-recurse-submodules", self.objects.remote or "", f"+refs/heads/{self.branch}:{_TIP}"),
+        )
+        if done.returncode == 0:
+            return repository.run("rev-parse", "--verify", _TIP)
+        if b"couldn't find remote ref" in done.stderr:
+            return None
+        raise GitError(f"git fetch: {repository.complaint(done)}")
+
+    def publish(self, commit: str, expected: str | None) -> bool:
+        """Push under a lease; see `Place.publish`."""
+        repository = self.objects.git
+        ref = f"refs/heads/{self.branch}"
+        done = git.talk(
+            repository,
+            *("push", "--porcelain", "--no-verify", "--no-follow-tags"),
+            *(
+                f"--force-with-lease={ref}:{expected or _NO_COMMIT}",
+                self.objects.remote or "",
+                f"{commit}:{ref}",
+            ),
+        )
+        if done.returncode == 0:
+            return True
+        if _LOST.search(done.stdout):
+            return False
+        raise GitError(f"git push: {repository.complaint(done)}")
+
+
+@dataclass(frozen=True)
+class LocalPlace:
+    """A branch of the clone itself; of the clone only that ref and the object store change.
+
+    Args:
+        objects: The objects of the clone.
+        branch: The branch's name.
+    """
+
+    objects: Objects
+    branch: str
+
+    def tip(self) -> str | None:
+        """See `Place.tip`."""
+        return self.objects.git.answer(
+            "rev-parse", "--verify", "--quiet", f"refs/heads/{self.branch}^{{commit}}"
+        )
+
+    def publish(self, commit: str, expected: str | None) -> bool:
+        """See `Place.publish`."""
+        repository, ref = self.objects.git, f"refs/heads/{self.branch}"
+        if f"branch {ref}" in repository.run("worktree", "list", "--porcelain").splitlines():
+            raise StoreError(
+                f"baseline store: the branch {self.branch} is checked out",
+                hint="Switch to another branch: records are written to it without a checkout.",
+            )
+        done = repository.attempt("update-ref", "-m", "mlci", ref, commit, expected or _NO_COMMIT)
+        if done.returncode == 0:
+            return True
+        if b"cannot lock ref" in done.stderr:
+            return False
+        raise GitError(f"git update-ref: {repository.complaint(done)}")
+
+
+@contextmanager
+def opened(site: Site, branch: str, remote: git.Remote | None) -> Iterator[Place]:
+    """The place of `branch`: on `remote`, or in the clone where that is None.
+
+    Raises:
+        StoreError: `site` is not in a git repository.
+    """
+    common = git.common_folder(site.folder, site.environ)
+    if common is None:
+        raise StoreError(
+            f"baseline store: {site.folder} is not in a git repository",
+            hint="Run `git init`, or choose the folder store.",
+        )
+    if remote:
+        with git.private_repository(site.folder, "store", site.environ, remote.config) as repository:
+            yield RemotePlace(Objects(repository, remote.name), branch)
+    else:
+        no_hooks = (("core.hooksPath", os.devnull),)
+        yield LocalPlace(Objects(git.Git(common, site.environ, no_hooks, {"GIT_DIR": str(common)})), branch)

@@ -1,0 +1,1 @@
+"""Documents turned into text and pages: pure."""
