@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -152,6 +153,7 @@ def supervise(
     cancellation: Cancellation | None = None,
     stop: Sequence[StopStep] = POLITE_STOP,
     meter_root: bool = True,
+    stdin: bytes = b"",
 ) -> Exit:
     """Run a process in a session of its own, meter its tree, and leave nothing of the tree behind.
 
@@ -164,6 +166,7 @@ def supervise(
         cancellation: Polled; when set the tree is stopped and `cancelled` is set.
         stop: The polite steps before the tree is killed.
         meter_root: Whether the root itself counts in CPU and memory.
+        stdin: What the root reads, from an unnamed file; nothing by default.
 
     Raises:
         OSError: The program cannot be started.
@@ -172,15 +175,18 @@ def supervise(
     marker = uuid.uuid4().hex
     kills_before = _oom_kills()
     start = time.monotonic()
-    process = subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env={**environ, _MARKER: marker},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env={**environ, _MARKER: marker},
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     reader = threading.Thread(target=_pump, args=(process, on_output), daemon=True)
     reader.start()
     tree = _Tree(process.pid, marker, meter_root=meter_root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlci.errors import GitError
 from mlci.git import Git, talk
@@ -36,6 +36,8 @@ class Objects:
 
     git: Git
     remote: str | None = None
+    # Trees that were read: `graft` follows `locate` through the same ones, and an id never changes its content.
+    _known: dict[str, Tree] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read(self, oids: Iterable[str], kind: str = "blob") -> dict[str, bytes]:
         """The content of objects of one kind, those that are not at hand fetched together first.
@@ -104,7 +106,8 @@ class Objects:
                 "--no-tags",
                 "--no-write-fetch-head",
             ),
-            *("--no-recurse-submodules", "--filter=blob:none", "--stdin", self.remote or ""),
+            # What is asked for by its id and nothing below it.
+            *("--no-recurse-submodules", "--filter=tree:0", "--stdin", self.remote or ""),
             stdin=_lines(oids),
         )
         if done.returncode != 0:
@@ -133,7 +136,10 @@ class Objects:
         return self.git.run("rev-parse", "--verify", "--quiet", f"{root}^{{tree}}")
 
     def _trees(self, oids: Iterable[str]) -> dict[str, Tree]:
-        return {oid: _parse(data, len(oid) // 2) for oid, data in self.read(oids, "tree").items()}
+        wanted = set(oids)
+        for oid, data in self.read(wanted - self._known.keys(), "tree").items():
+            self._known[oid] = _parse(data, len(oid) // 2)
+        return {oid: self._known[oid] for oid in wanted & self._known.keys()}
 
 
 def _lines(oids: Iterable[str]) -> bytes:

@@ -15,7 +15,8 @@ from mlci.plugins.stores.git_objects import Objects
 from mlci.plugins.stores.interface import Site
 
 _TIP = "refs/mlci/tip"
-_LOST = re.compile(rb"^!.*\[(remote )?rejected\](?!.*(declined|denied|protected|prohibited))", re.MULTILINE)
+_REJECTED = re.compile(rb"^!.*\[(?:remote )?rejected\] (.*)", re.MULTILINE)
+_FORBIDDEN = re.compile(rb"declined|denied|protected|prohibited")
 _NO_COMMIT = ""  # what git takes as "the ref must not exist"
 
 
@@ -77,9 +78,11 @@ class RemotePlace:
         )
         if done.returncode == 0:
             return True
-        if _LOST.search(done.stdout):
+        rejected = _REJECTED.search(done.stdout)
+        if rejected and not _FORBIDDEN.search(rejected[1]):
             return False
-        raise GitError(f"git push: {repository.complaint(done)}")
+        reason = f" {rejected[1].decode(errors='replace')}" if rejected else ""
+        raise GitError(f"git push: {repository.complaint(done)}{reason}")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,65 @@
+"""Finds the kernel for a notebook: Python ones start in the user's interpreter, others through their kernelspec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_client.asynchronous.client import AsyncKernelClient  # noqa: F401 - loads the client class early
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+
+PYTHON_KERNEL = "mlci-python"
+
+
+class UserKernelSpecManager(KernelSpecManager):  # type: ignore[misc]
+    """Knows one more kernel: ipykernel in the interpreter of the user, by absolute path."""
+
+    def __init__(self, python: str, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        self._python = python
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """The spec of `kernel_name`.
+
+        Raises:
+            NoSuchKernel: It is not installed.
+        """
+        if kernel_name == PYTHON_KERNEL:
+            return KernelSpec(
+                argv=[self._python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                display_name="Python of the run",
+                language="python",
+            )
+        return super().get_kernel_spec(kernel_name)
+
+
+def kernel_for(metadata: dict[str, Any], python: str | None) -> tuple[str, str]:
+    """The kernel's name and language for a notebook's metadata.
+
+    Raises:
+        NoSuchKernel: Its language is not Python and its kernelspec is not installed.
+    """
+    spec = metadata.get("kernelspec", {})
+    language = str(spec.get("language") or metadata.get("language_info", {}).get("name") or "python")
+    name = str(spec.get("name") or "")
+    if language.lower() in ("python", "ipython", "python3") and python is not None:
+        return PYTHON_KERNEL, "python"
+    KernelSpecManager().get_kernel_spec(name)
+    return name, language
+
+
+def manager_for(name: str, python: str, folder: str) -> AsyncKernelManager:
+    """A manager for the kernel `name`; `folder` is private and short, for its connection file and sockets."""
+    manager = AsyncKernelManager(
+        kernel_name=name,
+        kernel_spec_manager=UserKernelSpecManager(python),
+        connection_file=f"{folder}/kernel.json",
+    )
+    if name == PYTHON_KERNEL:
+        # Unix sockets: no port to race for, nothing listening on TCP.
+        manager.transport = "ipc"
+        manager.ip = f"{folder}/kernel"
+    return manager
+
+
+__all__ = ["PYTHON_KERNEL", "NoSuchKernel", "kernel_for", "manager_for"]

@@ -1,0 +1,90 @@
+"""Fingerprints what a run reads, so that a later run can tell whether it changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os.path
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlci.config import Run
+from mlci.errors import ConfigError
+
+_GLOB = re.compile(r"[*?\[]")
+_IGNORED = {".git", ".mlci", ".ipynb_checkpoints", "__pycache__"}
+_CHUNK = 1024 * 1024
+
+
+def fingerprint(root: Path, run: Run) -> dict[str, str]:
+    """Path -> sha256 of each of the run's `inputs` and of its own source file.
+
+    A path that DVC tracks is taken from its `.dvc` file or from `dvc.lock`, as "md5:...", whether the data is here or not.
+
+    Raises:
+        ConfigError: A literal input is neither a file nor tracked by DVC.
+    """
+    found: dict[str, str] = {}
+    if run.path is not None:
+        found[run.source] = sha256(run.path)
+    for pattern in run.table.inputs:
+        literal = not _GLOB.search(pattern)
+        tracked = _tracked(root, pattern) if literal else None
+        if tracked:
+            found[pattern] = tracked
+            continue
+        files = list(_files(root, pattern))
+        if literal and not files:
+            raise ConfigError(f"runs.{run.group}.inputs: there is no file {pattern!r}, and DVC tracks none")
+        found |= {path.relative_to(root).as_posix(): sha256(path) for path in files}
+    return dict(sorted(found.items()))
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _files(root: Path, pattern: str) -> Iterator[Path]:
+    # Patterns may climb to another folder of the repository; glob itself takes no "..".
+    joined = Path(os.path.normpath(root / pattern))
+    if not _GLOB.search(pattern):
+        candidates = sorted(joined.rglob("*")) if joined.is_dir() else [joined]
+    else:
+        fixed = joined
+        while _GLOB.search(str(fixed)):
+            fixed = fixed.parent
+        candidates = sorted(fixed.glob(joined.relative_to(fixed).as_posix()))
+    for path in candidates:
+        if path.is_file() and path.is_relative_to(root) and not _IGNORED & set(path.relative_to(root).parts):
+            yield path
+
+
+def _tracked(root: Path, path: str) -> str | None:
+    pointer = root / f"{path}.dvc"
+    if pointer.is_file():
+        for out in _yaml(pointer).get("outs", []):
+            if isinstance(out, dict) and out.get("md5"):
+                return f"md5:{out['md5']}"
+    lock = root / "dvc.lock"
+    if lock.is_file():
+        for stage in (_yaml(lock).get("stages") or {}).values():
+            for out in (stage or {}).get("outs", []):
+                if out.get("path") == path and out.get("md5"):
+                    return f"md5:{out['md5']}"
+    return None
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ConfigError(f"{path.name}: not a DVC file: it is no YAML") from None
+    return loaded if isinstance(loaded, dict) else {}

@@ -1,0 +1,124 @@
+"""Finds the user's Python, which is never assumed to be mlci's own, and asks it what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlci import process
+from mlci.core.documents import Environment
+from mlci.errors import EnvironmentMissingError
+
+# Runs in the user's interpreter: standard library only, Python 3.9 and later.
+_PROBE = """
+import importlib.util, json, platform, sys
+from importlib import metadata
+packages = {}
+for found in metadata.distributions():
+    name = found.metadata["Name"]
+    if name:
+        packages.setdefault(name.lower().replace("_", "-").replace(".", "-"), found.version)
+print(json.dumps({
+    "python": platform.python_version(),
+    "implementation": platform.python_implementation(),
+    "platform": sys.platform + "-" + platform.machine(),
+    "packages": dict(sorted(packages.items())),
+    "ipykernel": importlib.util.find_spec("ipykernel") is not None,
+}))
+"""
+_PROBE_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python of the user."""
+
+    path: str  # absolute; links are kept, since a virtual environment's python is one
+    environment: Environment
+    has_ipykernel: bool
+
+
+def find(
+    root: Path, *, asked: str | None, configured: str | None, environ: Mapping[str, str]
+) -> tuple[str, str]:
+    """The path of the interpreter and where it was named.
+
+    Args:
+        root: The configuration's folder; relative names are seen from here.
+        asked: By flag or variable: an interpreter, an environment's folder, or a program on PATH.
+        configured: The run's `python`, likewise.
+        environ: For `VIRTUAL_ENV` and `PATH`.
+
+    Raises:
+        EnvironmentMissingError: What was named is no interpreter, or there is none at all.
+    """
+    for where, named in (("--python", asked), ("python", configured), ("VIRTUAL_ENV", environ.get("VIRTUAL_ENV"))):
+        if named:
+            found = _resolve(root, named, environ)
+            if found is None:
+                raise EnvironmentMissingError(
+                    f"{where}: {named!r} is no Python interpreter and no environment's folder",
+                    hint="Name an interpreter such as .venv/bin/python, or a folder that holds one.",
+                )
+            return found, where
+    local = _resolve(root, ".venv", environ)
+    if local:
+        return local, ".venv"
+    for name in ("python", "python3"):
+        found = shutil.which(name, path=environ.get("PATH"))
+        if found:
+            return str(Path(found).absolute()), "PATH"
+    raise EnvironmentMissingError("no python on PATH", hint="Name the interpreter with --python or in the run.")
+
+
+def probe(python: str, *, environ: Mapping[str, str]) -> Interpreter:
+    """What `python` is and has installed.
+
+    Raises:
+        EnvironmentMissingError: It does not run.
+    """
+    try:
+        done = process.capture(
+            [python, "-I", "-c", _PROBE],
+            cwd=Path(python).parent,
+            environ=process.child_environ(environ),
+            timeout_s=_PROBE_TIMEOUT_S,
+        )
+        told = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        raise EnvironmentMissingError(
+            f"the interpreter {python} does not run", hint="Try it: python -c 'print(1)'. mlci needs 3.9 or newer there."
+        ) from None
+    has_ipykernel = bool(told.pop("ipykernel"))
+    return Interpreter(path=python, environment=Environment(**told), has_ipykernel=has_ipykernel)
+
+
+def require_ipykernel(interpreter: Interpreter, run: str) -> None:
+    """Refuse a notebook whose interpreter has no kernel.
+
+    Raises:
+        EnvironmentMissingError: With the exact command that installs it.
+    """
+    if not interpreter.has_ipykernel:
+        raise EnvironmentMissingError(
+            f"run {run}: {interpreter.path} has no ipykernel, which notebooks need",
+            hint=f"Install it: {interpreter.path} -m pip install ipykernel",
+        )
+
+
+def _resolve(root: Path, named: str, environ: Mapping[str, str]) -> str | None:
+    path = Path(os.path.abspath(root / Path(named).expanduser()))  # noqa: PTH100 - resolve() would follow the link
+    if path.is_dir():
+        for inner in ("bin/python", "Scripts/python.exe"):
+            if (path / inner).exists():
+                return str(path / inner)
+        return None
+    if path.is_file():
+        return str(path) if os.access(path, os.X_OK) else None
+    found = shutil.which(named, path=environ.get("PATH")) if os.sep not in named else None
+    return str(Path(found).absolute()) if found else None

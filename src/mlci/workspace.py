@@ -1,0 +1,106 @@
+"""The folder `.mlci/`: documents written whole or not at all, each tied by sha256 to what it was made from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mlci.core.documents import Comparison, Document, RecordsDocument, RunsDocument, decode, digest, encode
+from mlci.errors import WorkspaceError
+
+FOLDER = ".mlci"
+RUNS, RECORDS, COMPARISON, REPORT = "run.json", "record.json", "comparison.json", "report.md"
+# In the order in which they are made: writing one makes those after it stale.
+_ORDER = (RUNS, RECORDS, COMPARISON, REPORT)
+_MADE_BY = {RUNS: "mlci run", RECORDS: "mlci record", COMPARISON: "mlci compare", REPORT: "mlci report"}
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One workspace on disk."""
+
+    folder: Path
+
+    def outputs(self, run: str, seed: int | None) -> Path:
+        """The empty folder for what mlci keeps of one execution."""
+        folder = self.folder / "outputs" / run
+        if seed is not None:
+            folder /= f"seed-{seed}"
+        if folder.exists():
+            shutil.rmtree(folder)
+        self._prepare()
+        folder.mkdir(parents=True)
+        return folder
+
+    def runs(self) -> tuple[RunsDocument, str]:
+        """`run.json` and its digest."""
+        return self._read(RUNS, RunsDocument)
+
+    def records(self) -> tuple[RecordsDocument, str]:
+        """`record.json` and its digest, checked against a `run.json` beside it."""
+        document, found = self._read(RECORDS, RecordsDocument)
+        runs = self.folder / RUNS
+        if runs.exists() and digest(runs.read_bytes()) not in document.made_from:
+            raise self._mismatch(RECORDS, RUNS)
+        return document, found
+
+    def comparison(self) -> tuple[Comparison, RecordsDocument]:
+        """`comparison.json` and the records that it compared."""
+        document, _ = self._read(COMPARISON, Comparison)
+        records, made_from = self.records()
+        if document.current != made_from:
+            raise self._mismatch(COMPARISON, RECORDS)
+        return document, records
+
+    def write(self, name: str, content: Document | str) -> str:
+        """Write a document and remove those that were made from an older one.
+
+        Returns:
+            The sha256 of what was written.
+        """
+        data = content.encode() if isinstance(content, str) else encode(content)
+        self._prepare()
+        for later in _ORDER[_ORDER.index(name) + 1 :]:
+            (self.folder / later).unlink(missing_ok=True)
+        write_atomically(self.folder / name, data)
+        return digest(data)
+
+    def path(self, name: str) -> Path:
+        """Where a document lies."""
+        return self.folder / name
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.folder / ".gitignore"
+        if not ignore.exists():
+            write_atomically(ignore, b"*\n")
+
+    def _read(self, name: str, kind: type[D]) -> tuple[D, str]:
+        path = self.folder / name
+        try:
+            data = path.read_bytes()
+        except OSError:
+            raise WorkspaceError(
+                f"{self.folder.name}/{name}: there is none", hint=f"Make it with `{_MADE_BY[name]}`."
+            ) from None
+        return decode(data, kind, name=f"{self.folder.name}/{name}"), digest(data)
+
+    def _mismatch(self, name: str, source: str) -> WorkspaceError:
+        return WorkspaceError(
+            f"{self.folder.name}/{name} was not made from the {source} beside it", hint=f"Run `{_MADE_BY[name]}` again."
+        )
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside `path`, then move there: a reader sees the old content or the new."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)
