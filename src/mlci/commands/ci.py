@@ -1,0 +1,85 @@
+"""`mlci ci`: the whole job for an event, each step by the plain function of its own command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mlci.commands.baseline import save
+from mlci.commands.compare import compare
+from mlci.commands.gate import check_gate
+from mlci.commands.record import record
+from mlci.commands.report import write_report
+from mlci.commands.run import Options, check_succeeded, display_for, run_all
+from mlci.core.documents import Comparison, RecordsDocument
+from mlci.project import Invocation, Project
+from mlci.render.text import summary_line
+from mlci.running.display import Display
+from mlci.workspace import RECORDS, REPORT
+
+
+def ci(project: Project, options: Options, display: Display) -> None:
+    """Run, record, compare, report; then gate a candidate, or save the default branch's baseline.
+
+    Raises:
+        RunsFailedError: A selected run did not succeed; everything else was done first.
+        GateFailedError: The gate blocks.
+    """
+    document = run_all(project, options, display)
+    records, notes = record([project.workspace])
+    project.workspace.write(RECORDS, records)
+    for note in notes:
+        project.invocation.say(note)
+    comparison = compare(project)
+    text = write_report(project, comparison, records)
+    _publish(project, comparison, records, text)
+    if project.context.on_default_branch:
+        for saved in save(project):
+            click.echo(f"saved the baseline of {saved.name} in {project.store.describe()}")
+    check_succeeded(document)
+    if project.context.is_candidate:
+        check_gate(comparison)
+
+
+def _publish(project: Project, comparison: Comparison, records: RecordsDocument, text: str) -> None:
+    """Put the report where this event's people look."""
+    actions = project.invocation.actions
+    summary = summary_line(comparison, records.records)
+    actions.append_summary(text)
+    for item in records.records:
+        if item.error:
+            actions.annotate("error", item.error.message, file=item.error.file, line=_line(item.error), title=item.name)
+    for delta in comparison.deltas:
+        if delta.gate == "fail":
+            actions.annotate("error", delta.reason or f"{delta.metric} got worse", title=f"{delta.run}: {delta.metric}")
+    actions.finish()
+    regressions = [delta.metric for delta in comparison.deltas if delta.verdict == "regressed" and delta.gate == "fail"]
+    actions.set_outputs(
+        {
+            "verdict": "fail" if comparison.blocks else comparison.verdict,
+            "summary": summary,
+            "regressions": str(len(regressions)),
+            "record": str(project.workspace.path(RECORDS)),
+            "report": str(project.workspace.path(REPORT)),
+        }
+    )
+    click.echo(summary)
+
+
+def _line(error: Any) -> int | None:  # noqa: ANN401 - Failure, read for one field
+    return error.line if error.cell is None else None
+
+
+@click.command("ci")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
+@click.option("--python", envvar="MLCI_PYTHON", help="The interpreter of the runs, or its environment's folder.")
+@click.pass_obj
+def command(invocation: Invocation, names: tuple[str, ...], profile: str | None, python: str | None) -> None:
+    """Do the right thing for this event, in one step.
+
+    Pull request and merge queue: plan, run, record, compare, report, gate. Push, schedule and dispatch on the default
+    branch: the same without the gate, then save the baseline. Elsewhere: run and report.
+    """
+    ci(Project.open(invocation), Options(names=names, profile=profile, python=python), display_for(invocation))

@@ -1,0 +1,28 @@
+"""`mlci gate`: turns the comparison into an exit code."""
+
+from __future__ import annotations
+
+import click
+
+from mlci.core.documents import Comparison
+from mlci.errors import GateFailedError
+from mlci.project import Invocation, Project
+from mlci.render.text import plain
+
+
+def check_gate(comparison: Comparison) -> None:
+    """Raise GateFailedError if the comparison blocks."""
+    if comparison.blocks:
+        reasons = "\n".join(f"  {plain(reason)}" for reason in comparison.reasons)
+        raise GateFailedError(f"the gate fails:\n{reasons}")
+
+
+@click.command("gate")
+@click.pass_obj
+def command(invocation: Invocation) -> None:
+    """Exit 5 if the comparison blocks, with one line a reason."""
+    comparison, _ = Project.open(invocation).workspace.comparison()
+    check_gate(comparison)
+    click.echo(f"the gate passes ({comparison.verdict})")
+    for reason in comparison.reasons:
+        click.echo(f"  {plain(reason)}")

@@ -1,0 +1,165 @@
+"""The CI event as a value: read once from the environment and the event's payload, then passed around."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlci.core import strict_json
+from mlci.errors import DocumentError
+
+_MAX_PAYLOAD = 25 * 1024 * 1024  # GitHub cuts payloads at 25 MB
+_PULL_REQUEST = ("pull_request", "pull_request_target")
+_MAIN_EVENTS = ("push", "schedule", "workflow_dispatch")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One event of GitHub Actions, or a laptop (`event` is "local")."""
+
+    event: str = "local"
+    repository: str | None = None  # owner/name
+    repository_id: str | None = None
+    sha: str | None = None
+    ref: str | None = None
+    branch: str | None = None
+    base_sha: str | None = None
+    base_ref: str | None = None  # the branch that a pull request wants to change
+    head_sha: str | None = None
+    head_repository_id: str | None = None
+    default_branch: str | None = None
+    pull_request: int | None = None
+    labels: tuple[str, ...] = ()
+    run_id: str | None = None
+    run_attempt: int | None = None
+    workflow: str | None = None
+    run_url: str | None = None
+    api_url: str = "https://api.github.com"
+    server_url: str = "https://github.com"
+    token: str | None = field(default=None, repr=False)
+    in_actions: bool = False
+
+    @property
+    def is_pull_request(self) -> bool:
+        """Whether the event belongs to a pull request."""
+        return self.event in _PULL_REQUEST
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether the event asks to be let into a branch: a pull request or the merge queue."""
+        return self.is_pull_request or self.event == "merge_group"
+
+    @property
+    def on_default_branch(self) -> bool:
+        """Whether the event is one whose results are the default branch's."""
+        return (
+            self.event in _MAIN_EVENTS
+            and self.default_branch is not None
+            and self.ref == f"refs/heads/{self.default_branch}"
+        )
+
+    @property
+    def from_fork(self) -> bool:
+        """Whether a pull request's head lies in another repository, or in one that is gone."""
+        known = self.head_repository_id is not None and self.head_repository_id == self.repository_id
+        return self.is_pull_request and not known
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Context:
+        """The event of `environ`; a payload that is absent or garbled only leaves fields empty."""
+        token = environ.get("MLCI_GITHUB_TOKEN") or environ.get("GITHUB_TOKEN") or None
+        if environ.get("GITHUB_ACTIONS") != "true":
+            return cls(token=token)
+        payload = _Payload(_read(environ.get("GITHUB_EVENT_PATH")))
+        event = environ.get("GITHUB_EVENT_NAME") or "unknown"
+        repository = environ.get("GITHUB_REPOSITORY") or None
+        server_url = environ.get("GITHUB_SERVER_URL") or cls.server_url
+        run_id = environ.get("GITHUB_RUN_ID") or None
+        ref = environ.get("GITHUB_REF") or payload.text("ref")
+        branch = _branch(ref)
+        return cls(
+            event=event,
+            repository=repository,
+            repository_id=environ.get("GITHUB_REPOSITORY_ID") or payload.text("repository", "id"),
+            sha=_commit(environ.get("GITHUB_SHA")),
+            ref=ref,
+            branch=branch,
+            base_sha=payload.commit("pull_request", "base", "sha")
+            or payload.commit("merge_group", "base_sha"),
+            base_ref=payload.text("pull_request", "base", "ref")
+            or _branch(payload.text("merge_group", "base_ref")),
+            head_sha=payload.commit("pull_request", "head", "sha")
+            or payload.commit("merge_group", "head_sha"),
+            head_repository_id=payload.text("pull_request", "head", "repo", "id"),
+            # A schedule runs on the default branch only, and its payload does not say which that is.
+            default_branch=payload.text("repository", "default_branch")
+            or (branch if event == "schedule" else None),
+            pull_request=payload.number("pull_request", "number"),
+            labels=payload.names("pull_request", "labels"),
+            run_id=run_id,
+            run_attempt=_integer(environ.get("GITHUB_RUN_ATTEMPT")),
+            workflow=environ.get("GITHUB_WORKFLOW") or None,
+            run_url=f"{server_url}/{repository}/actions/runs/{run_id}" if repository and run_id else None,
+            api_url=environ.get("GITHUB_API_URL") or cls.api_url,
+            server_url=server_url,
+            token=token,
+            in_actions=True,
+        )
+
+
+@dataclass(frozen=True)
+class _Payload:
+    """An event's payload, every level of which may be missing or of another type."""
+
+    value: object
+
+    def at(self, *path: str) -> object:
+        value: object = self.value
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    def text(self, *path: str) -> str | None:
+        value = self.at(*path)
+        if isinstance(value, str):
+            # JSON can spell half of a surrogate pair, which nothing could write.
+            return value.encode("utf-8", "replace").decode() or None
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def commit(self, *path: str) -> str | None:
+        return _commit(self.text(*path))
+
+    def number(self, *path: str) -> int | None:
+        value = self.at(*path)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def names(self, *path: str) -> tuple[str, ...]:
+        items = self.at(*path)
+        named = (_Payload(item).text("name") for item in items) if isinstance(items, list) else ()
+        return tuple(name for name in named if name)
+
+
+def _read(path: str | None) -> object:
+    if not path:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_MAX_PAYLOAD + 1)
+        return strict_json.loads(data, name=path, max_bytes=_MAX_PAYLOAD)
+    except (OSError, DocumentError):
+        return None
+
+
+def _commit(text: str | None) -> str | None:
+    return text if text and _COMMIT.fullmatch(text) else None
+
+
+def _branch(ref: str | None) -> str | None:
+    return ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() else None

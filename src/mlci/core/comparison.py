@@ -1,0 +1,267 @@
+"""Compares records with their baselines under the rules: the decisions of the gate, as values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlci.core.documents import (
+    OVERALL,
+    BaselineRef,
+    Comparison,
+    Delta,
+    GateResult,
+    Metric,
+    Overall,
+    Record,
+    Rule,
+    Verdict,
+)
+from mlci.core.metric import infer_direction, key
+from mlci.core.threshold import GateSettings, bounds_change, choose, in_words, judge_change, judge_value, same
+
+Tiers = Sequence[Sequence[Rule]]
+_MAX_PACKAGES = 5
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The record that a run is compared with, or why there is none."""
+
+    record: Record | None
+    distance: int | None = None
+    reason: str | None = None
+
+
+def compare(
+    records: Sequence[Record],
+    *,
+    baselines: Mapping[str, Baseline],
+    rules: Mapping[str, Tiers],
+    gate: GateSettings,
+    current: str,
+) -> Comparison:
+    """Judge every metric of every record.
+
+    Args:
+        records: What was measured now.
+        baselines: By run.
+        rules: By run: tiers, the first with a match decides.
+        gate: What blocks.
+        current: The sha256 of the document that holds `records`.
+    """
+    none = Baseline(record=None, reason="no baseline was looked up")
+    deltas: list[Delta] = []
+    for record in records:
+        if record.status != "skipped":
+            found = baselines.get(record.name, none).record
+            deltas += _deltas(record, found, rules.get(record.name, ()))
+    verdict = _overall(records, deltas)
+    fails, warnings = _reasons(records, deltas, gate)
+    return Comparison(
+        current=current,
+        baselines={
+            record.name: _reference(record, baselines.get(record.name, none)) for record in records
+        },
+        deltas=tuple(deltas),
+        verdict=verdict,
+        blocks=bool(fails) and gate.mode == "enforce",
+        reasons=tuple(fails + warnings),
+    )
+
+
+def changes(record: Record, baseline: Record) -> tuple[str, ...]:
+    """What else differs between two records, one line each: environment, inputs, parameters."""
+    return tuple([*_environment(record, baseline), *_inputs(record, baseline), *_parameters(record, baseline)])
+
+
+def _deltas(record: Record, baseline: Record | None, tiers: Tiers) -> Iterator[Delta]:
+    before = {key(metric): metric for metric in baseline.metrics} if baseline else {}
+    now = {key(metric): metric for metric in record.metrics}
+    for identity, metric in now.items():
+        yield _delta(record, metric, before.get(identity), choose(tiers, metric.name), compared=baseline is not None)
+    for identity, metric in before.items():
+        if identity not in now:
+            yield _missing(record, metric, choose(tiers, metric.name))
+    known = {name for name, _, _ in [*now, *before]}
+    for rule in _required(tiers):
+        if not any(choose([[rule]], name) for name in known):
+            yield _absent(record, rule)
+
+
+def _required(tiers: Tiers) -> Iterator[Rule]:
+    """Required rules that name a metric; a pattern that nothing matches is an absent metric as well."""
+    for rules in tiers:
+        yield from (rule for rule in rules if rule.required)
+
+
+def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | None, *, compared: bool) -> Delta:
+    direction = (rule.direction if rule else None) or metric.direction or infer_direction(metric.name)
+    gate, reason = _gate(rule, direction, metric, before)
+    verdict: Verdict = _verdict(direction, before.value, metric.value) if before else "new"
+    if before is None and not compared and gate == "none":
+        reason = None
+    return Delta(
+        run=record.name,
+        metric=_shown(metric),
+        slice=metric.slice,
+        baseline=before.value if before else None,
+        current=metric.value,
+        change=metric.value - before.value if before else None,
+        verdict=verdict,
+        gate=gate,
+        direction=direction,
+        tolerance=in_words(rule, direction) or None if rule else None,
+        reason=reason,
+        unit=metric.unit,
+    )
+
+
+def _gate(
+    rule: Rule | None, direction: str | None, metric: Metric, before: Metric | None
+) -> tuple[GateResult, str | None]:
+    if rule is None:
+        return "none", None
+    if math.isnan(metric.value):
+        return "fail", "it is NaN"
+    objections = judge_value(rule, metric.value)
+    if objections:
+        return "fail", "; ".join(objections)
+    size = len(metric.samples) or metric.n or 1
+    if rule.min_n is not None and max(size, metric.n or 0) < rule.min_n:
+        return "inconclusive", f"{size} of at least {rule.min_n} seeds or examples"
+    if not bounds_change(rule):
+        return "pass", None
+    if before is None:
+        return "no-baseline", "the baseline does not have it"
+    if math.isnan(before.value):
+        return "no-baseline", "the baseline is NaN"
+    return judge_change(rule, direction, before.value, metric.value)  # type: ignore[arg-type]
+
+
+def _verdict(direction: str | None, before: float, now: float) -> Verdict:
+    if math.isnan(now) or math.isnan(before):
+        return "inconclusive"
+    if same(before, now):
+        return "unchanged"
+    if direction is None:
+        return "inconclusive"
+    return "improved" if (now > before) == (direction == "higher") else "regressed"
+
+
+def _missing(record: Record, metric: Metric, rule: Rule | None) -> Delta:
+    required = rule is not None and rule.required
+    reason = "required, but the run did not report it" if required else "the run no longer reports it"
+    return Delta(
+        run=record.name,
+        metric=_shown(metric),
+        slice=metric.slice,
+        baseline=metric.value,
+        current=None,
+        change=None,
+        verdict="missing",
+        gate="fail" if required else "none" if rule is None else "inconclusive",
+        direction=(rule.direction if rule else None) or metric.direction or infer_direction(metric.name),
+        reason=reason,
+        unit=metric.unit,
+    )
+
+
+def _absent(record: Record, rule: Rule) -> Delta:
+    return Delta(
+        run=record.name,
+        metric=rule.pattern,
+        slice=None,
+        baseline=None,
+        current=None,
+        change=None,
+        verdict="missing",
+        gate="fail",
+        tolerance=in_words(rule, rule.direction) or None,
+        reason="required, but the run did not report it",
+    )
+
+
+def _shown(metric: Metric) -> str:
+    return f"{metric.name} ({metric.split})" if metric.split else metric.name
+
+
+def _overall(records: Sequence[Record], deltas: Sequence[Delta]) -> Overall:
+    if any(_bad(record) for record in records):
+        return "fail"
+    gates = {delta.gate for delta in deltas}
+    return next((verdict for verdict in OVERALL if verdict in gates), "pass")
+
+
+def _bad(record: Record) -> bool:
+    """A run that was wanted and did not succeed; one that selection left out is none."""
+    return record.status not in ("succeeded", "skipped") or record.error is not None
+
+
+def _reasons(records: Sequence[Record], deltas: Sequence[Delta], gate: GateSettings) -> tuple[list[str], list[str]]:
+    """One line each: what fails, and what only warns."""
+    fails = [f"{record.name}: {record.error.message if record.error else record.status}" for record in records if _bad(record)]
+    warnings: list[str] = []
+    settings = {"inconclusive": gate.on_inconclusive, "no-baseline": gate.on_no_baseline, "fail": "fail"}
+    for delta in deltas:
+        policy = settings.get(delta.gate, "pass")
+        if policy != "pass":
+            said = {"inconclusive": "inconclusive: ", "no-baseline": "no baseline: "}.get(delta.gate, "")
+            line = f"{delta.run}: {delta.metric}: {said}{delta.reason or delta.gate}"
+            (fails if policy == "fail" else warnings).append(line)
+    for record in records:
+        if record.status == "skipped" and record.error is None and gate.on_skipped != "pass":
+            line = f"{record.name}: skipped: {record.reason}"
+            (fails if gate.on_skipped == "fail" else warnings).append(line)
+    return fails, warnings
+
+
+def _reference(record: Record, baseline: Baseline) -> BaselineRef:
+    found = baseline.record
+    if found is None:
+        return BaselineRef(commit=None, reason=baseline.reason)
+    return BaselineRef(
+        commit=found.origin.commit,
+        distance=baseline.distance,
+        created_at=found.origin.created_at,
+        run_url=found.origin.run_url,
+        profile=found.profile,
+        reason=baseline.reason,
+        changed=changes(record, found) if record.status != "skipped" else (),
+        duration_s=found.duration_s,
+        peak_memory_bytes=found.resources.peak_memory_bytes if found.resources else None,
+    )
+
+
+def _environment(record: Record, baseline: Record) -> Iterator[str]:
+    now, before = record.environment, baseline.environment
+    for name in ("python", "implementation", "platform"):
+        one, other = getattr(before, name), getattr(now, name)
+        if one != other and one and other:
+            yield f"{name} {one} → {other}"
+    differing = [
+        f"{name} {before.packages.get(name, 'absent')} → {now.packages.get(name, 'absent')}"
+        for name in sorted({*before.packages, *now.packages})
+        if before.packages.get(name) != now.packages.get(name)
+    ]
+    if before.packages and now.packages:
+        yield from differing[:_MAX_PACKAGES]
+        if len(differing) > _MAX_PACKAGES:
+            yield f"{len(differing) - _MAX_PACKAGES} more packages"
+
+
+def _inputs(record: Record, baseline: Record) -> Iterator[str]:
+    for path in sorted({*record.inputs, *baseline.inputs}):
+        one, other = baseline.inputs.get(path), record.inputs.get(path)
+        if one != other:
+            yield f"input {path} {'added' if one is None else 'removed' if other is None else 'changed'}"
+
+
+def _parameters(record: Record, baseline: Record) -> Iterator[str]:
+    for name in sorted({*record.parameters, *baseline.parameters}):
+        one, other = baseline.parameters.get(name), record.parameters.get(name)
+        if one != other:
+            yield f"parameter {name} {one} → {other}"
+    if record.seeds != baseline.seeds:
+        yield f"seeds {len(baseline.seeds) or 1} → {len(record.seeds) or 1}"

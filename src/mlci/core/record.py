@@ -1,0 +1,140 @@
+"""Folds executions, of one machine or several, into one record a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlci.core.documents import (
+    STATUSES,
+    Failure,
+    Origin,
+    Outputs,
+    Record,
+    Resources,
+    RunResult,
+    RunsDocument,
+)
+from mlci.core.metric import combine_seeds
+from mlci.errors import DocumentError
+
+_Slot = tuple[str, int | None]
+_Attempt = tuple[RunResult, Origin]
+
+
+def fold(documents: Sequence[RunsDocument]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+    """One record a run: the worst status of its seeds, the metrics of those that succeeded.
+
+    Of the same run and seed twice the later attempt wins. A run that a plan selected and no document holds is a
+    failure: its machine died, or its results were not brought here.
+
+    Args:
+        documents: The `run.json` of each machine.
+
+    Returns:
+        The records in the order in which runs first appear, and notes for the user.
+
+    Raises:
+        DocumentError: None given, or they are of different commits.
+    """
+    if not documents:
+        raise DocumentError("no run.json to record")
+    commits = {document.origin.commit for document in documents}
+    if len(commits) > 1:
+        raise DocumentError(f"the workspaces are of different commits: {', '.join(sorted(map(str, commits)))}")
+    notes: list[str] = []
+    slots: dict[_Slot, _Attempt] = {}
+    skipped: dict[str, _Attempt] = {}
+    for document in documents:
+        for result in document.runs:
+            attempt = (result, document.origin)
+            if result.status == "skipped":
+                skipped.setdefault(result.name, attempt)
+                continue
+            slot = (result.name, result.seed)
+            if slot in slots:
+                notes.append(f"{_label(result)}: found twice, the later attempt counts")
+                attempt = max(slots[slot], attempt, key=_age)
+            slots[slot] = attempt
+    planned = {name for document in documents for name in document.planned}
+    names = dict.fromkeys(
+        [result.name for document in documents for result in document.runs] + sorted(planned)
+    )
+    profile = next((result.profile for document in documents for result in document.runs), "default")
+    records = []
+    for name in names:
+        mine = [attempt for (run, _), attempt in slots.items() if run == name]
+        if mine:
+            records.append(_fold_run(mine))
+        elif name in planned and not _blocked(skipped.get(name)):
+            records.append(_lost(name, profile, documents[0].origin))
+            notes.append(f"{name}: planned, but no workspace holds its result")
+        else:
+            records.append(_skipped(*skipped[name]))
+    return tuple(records), tuple(notes)
+
+
+def _blocked(attempt: _Attempt | None) -> bool:
+    """Whether a planned run was left out by its own machine for a reason that stands, such as an unmet need."""
+    return attempt is not None and attempt[0].error is not None
+
+
+def _fold_run(attempts: Sequence[_Attempt]) -> Record:
+    results = [result for result, _ in attempts]
+    worst = max(results, key=lambda result: STATUSES.index(result.status))
+    good = [(result.seed, result.metrics) for result in results if result.status == "succeeded"]
+    first = results[0]
+    used = [result.resources for result in results if result.resources]
+    return Record(
+        name=first.name,
+        profile=first.profile,
+        origin=max(attempts, key=_age)[1],
+        status=worst.status,
+        error=worst.error,
+        command=worst.command,
+        parameters=first.parameters,
+        seeds=tuple(result.seed for result in results if result.seed is not None),
+        metrics=combine_seeds(good),
+        artifacts=first.artifacts,
+        outputs=tuple(result.outputs for result in sorted(results, key=lambda result: result is not worst)),
+        duration_s=round(sum(result.duration_s for result in results), 3),
+        resources=Resources(
+            cpu_s=round(sum(item.cpu_s for item in used), 3),
+            peak_memory_bytes=max(item.peak_memory_bytes for item in used),
+        )
+        if used
+        else None,
+        environment=first.environment,
+        inputs=first.inputs,
+    )
+
+
+def _skipped(result: RunResult, origin: Origin) -> Record:
+    return Record(
+        name=result.name,
+        profile=result.profile,
+        origin=origin,
+        status="skipped",
+        reason=result.reason,
+        error=result.error,
+    )
+
+
+def _lost(name: str, profile: str, origin: Origin) -> Record:
+    return Record(
+        name=name,
+        profile=profile,
+        origin=origin,
+        status="crashed",
+        error=Failure(kind="lost", message="planned, but no workspace holds its result"),
+        outputs=(Outputs(),),
+    )
+
+
+def _age(attempt: _Attempt) -> tuple[int, int, str]:
+    origin = attempt[1]
+    run_id = int(origin.run_id) if origin.run_id and origin.run_id.isdecimal() else 0
+    return run_id, origin.run_attempt or 0, origin.created_at
+
+
+def _label(result: RunResult) -> str:
+    return result.name if result.seed is None else f"{result.name} (seed {result.seed})"

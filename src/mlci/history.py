@@ -1,0 +1,221 @@
+"""Which commits a run may be compared with: the merge base with the base branch, and those before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlci import git
+from mlci.context import Context
+from mlci.errors import GitError
+
+LIMIT = 200  # first-parent commits that are looked at
+_DEEPER = (1, 10, 100)  # times the limit: how much history is fetched before giving up
+_FETCHED = "refs/mlci/base"
+_TEST_MERGE = re.compile(r"refs/pull/\d+/merge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """The commits whose records may be a baseline; the distance of a record is the index of its commit.
+
+    Args:
+        merge_base: The newest of them; where several are equally good, git's choice.
+        commits: It and its first-parent ancestors, the nearest first; never the commit that is checked out.
+        reason: What is not known, or not simple, in a line; None where all is clear.
+    """
+
+    merge_base: str | None = None
+    commits: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def baseline_history(
+    repository: Path,
+    context: Context,
+    branch: str,
+    environ: Mapping[str, str],
+    *,
+    remote: str = "origin",
+    limit: int = LIMIT,
+) -> History:
+    """The commits that may serve HEAD as a baseline; what cannot be known is said in `reason`, never guessed.
+
+    The base is the first parent of a pull request's test merge; else the event's base; else whichever of the
+    local and the remote-tracking branch has the nearer merge base. On the base branch itself it is HEAD's first
+    parent. A shallow clone stays as it is: what it lacks is fetched, commits only, into a private repository.
+
+    Args:
+        repository: The user's checkout.
+        context: The event.
+        branch: The base branch, for events that name no base.
+        environ: The environment to start git with.
+        remote: Where missing history comes from.
+        limit: The most commits to return.
+    """
+    clone = git.Git(repository, environ)
+    head = clone.answer("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    if head is None:
+        return History(reason=f"{repository} is not a git repository, or has no commit yet")
+    try:
+        search = _Search.of(clone, head, context, branch=branch, remote=remote, limit=limit)
+        if search.tips and not search.edge:
+            return search.answer(clone)
+        source = git.remote(repository, remote, environ, token=context.token, server_url=context.server_url)
+        if source is None:
+            return _noting(search.answer(clone), f"there is no remote {remote!r} to fetch history from")
+        with git.private_repository(repository, "history", environ, source.config) as private:
+            return search.answer_with_fetches(clone, private, source.name)
+    except GitError as error:
+        return History(reason=f"the history could not be read: {error.message}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """One question to the history.
+
+    Args:
+        head: The commit that is checked out.
+        parents: Its parents.
+        base: By what the base is fetched: a commit, or a branch's full name.
+        tips: What is at hand of the base: commits that HEAD's merge base is sought with.
+        test_merge: HEAD merges a pull request into its first parent.
+        edge: Commits at which a shallow clone ends.
+        limit: The most commits to return.
+    """
+
+    head: str
+    parents: tuple[str, ...]
+    base: str
+    tips: tuple[str, ...]
+    test_merge: bool
+    edge: tuple[str, ...]
+    limit: int
+
+    @classmethod
+    def of(
+        cls, clone: git.Git, head: str, context: Context, *, branch: str, remote: str, limit: int
+    ) -> _Search:
+        """What to look for, from the event and from what the clone holds."""
+        parents = _parents(clone, head)
+        test_merge = _is_test_merge(context, head, parents)
+        if test_merge:
+            base, places = parents[0], [parents[0]]
+        elif context.is_candidate and context.base_sha:
+            base, places = context.base_sha, [context.base_sha]
+        else:
+            base = f"refs/heads/{branch}"
+            places = [base, f"refs/remotes/{remote}/{branch}"]
+        found = [clone.answer("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}") for place in places]
+        common = git.common_folder(clone.folder, clone.environ)
+        shallow = common / "shallow" if common else Path()
+        return cls(
+            head=head,
+            parents=parents,
+            base=base,
+            tips=tuple(dict.fromkeys(tip for tip in found if tip)),
+            test_merge=test_merge,
+            edge=tuple(shallow.read_text().split()) if shallow.is_file() else (),
+            limit=limit,
+        )
+
+    def answer(self, view: git.Git) -> History:
+        """The answer from what is in `view`."""
+        if not self.tips and not self.test_merge:
+            return History(reason=f"{self._base_name} is not known here")
+        merge_base, note = (self.parents[0], None) if self.test_merge else self._merge_base(view)
+        if merge_base is None:
+            return History(reason=note)
+        if merge_base == self.head:
+            if not self.parents:
+                return History(reason="HEAD is the first commit of its branch")
+            merge_base = self.parents[0]
+        listed = view.answer("rev-list", "--first-parent", f"--max-count={self.limit}", merge_base, "--")
+        commits = tuple(listed.split()) if listed else (merge_base,)
+        if len(commits) < self.limit and (listed is None or _parents(view, commits[-1])):
+            note = f"the history before {commits[-1][:10]} is not known here"
+        return History(merge_base=merge_base, commits=commits, reason=note)
+
+    def answer_with_fetches(self, clone: git.Git, private: git.Git, remote: str) -> History:
+        """The answer from the clone and, step by step, from more of the remote's history."""
+        history = History()
+        for depth in (self.limit * factor for factor in _DEEPER):
+            fetched, complaint = self._fetch(private, remote, depth)
+            if complaint:
+                return _noting(self.answer(clone), complaint)
+            with _both(clone, private) as view:
+                history = replace(self, tips=tuple(dict.fromkeys((*self.tips, fetched)))).answer(view)
+            if history.merge_base or not (private.folder / "shallow").is_file():
+                return history
+        return _noting(history, f"looked at {self.limit * _DEEPER[-1]} commits")
+
+    def _fetch(self, private: git.Git, remote: str, depth: int) -> tuple[str, str | None]:
+        """Fetch the history of the base and of the clone's edge; the base's commit, or why it failed."""
+        # Below a test merge only its first parent matters, and the merge itself may be gone from the server.
+        edge = () if self.test_merge else self.edge
+        done = git.talk(
+            private,
+            *(
+                "fetch",
+                "--quiet",
+                f"--depth={depth}",
+                "--filter=tree:0",
+                "--no-tags",
+                "--no-write-fetch-head",
+            ),
+            *("--no-recurse-submodules", remote, f"+{self.base}:{_FETCHED}"),
+            *(f"+{commit}:refs/mlci/{commit}" for commit in edge),
+        )
+        if done.returncode != 0:
+            return "", f"more of it could not be fetched: {private.complaint(done)}"
+        return private.run("rev-parse", "--verify", _FETCHED), None
+
+    def _merge_base(self, view: git.Git) -> tuple[str | None, str | None]:
+        """The merge base that is nearest to HEAD, and what there is to say about it."""
+        found: list[tuple[int, str, str | None]] = []
+        for tip in self.tips:
+            done = view.attempt("merge-base", "--all", self.head, tip)
+            if done.returncode not in (0, 1):
+                raise GitError(view.complaint(done))
+            bases = done.stdout.decode().split()
+            if bases:
+                ahead = int(view.run("rev-list", "--count", f"{bases[0]}..{self.head}"))
+                note = f"HEAD and {self._base_name} have {len(bases)} merge bases; git's best is used"
+                found.append((ahead, bases[0], note if len(bases) > 1 else None))
+        if not found:
+            return None, f"HEAD and {self._base_name} have no common history"
+        return min(found, key=lambda item: item[0])[1:]
+
+    @property
+    def _base_name(self) -> str:
+        branch = self.base.removeprefix("refs/heads/")
+        return f"branch {branch}" if branch != self.base else f"the base {self.base[:10]}"
+
+
+@contextmanager
+def _both(clone: git.Git, private: git.Git) -> Iterator[git.Git]:
+    """The private repository with the objects of the clone beside its own: HEAD need not be on the remote."""
+    common = git.common_folder(clone.folder, clone.environ)
+    quoted = str(common and common / "objects").replace("\\", "\\\\").replace('"', '\\"')
+    yield private.with_variables(GIT_ALTERNATE_OBJECT_DIRECTORIES=f'"{quoted}"')
+
+
+def _parents(view: git.Git, commit: str) -> tuple[str, ...]:
+    """The parents as the commit names them, also where a shallow clone hides them."""
+    header, _, _ = view.run("cat-file", "commit", commit).partition("\n\n")
+    return tuple(line.removeprefix("parent ") for line in header.splitlines() if line.startswith("parent "))
+
+
+def _is_test_merge(context: Context, head: str, parents: Sequence[str]) -> bool:
+    if not context.is_pull_request or len(parents) != 2:  # noqa: PLR2004 - a merge of two
+        return False
+    named = head == context.sha and bool(_TEST_MERGE.fullmatch(context.ref or ""))
+    return named or parents[1] == context.head_sha
+
+
+def _noting(history: History, note: str) -> History:
+    """`history` with why it could not be completed; one that is complete needs no excuse."""
+    return replace(history, reason=f"{history.reason}; {note}" if history.reason else None)
