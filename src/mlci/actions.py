@@ -84,9 +84,7 @@ class Actions:
         """Say how many annotations were left out."""
         left_out = sum(max(0, count - _MAX_ANNOTATIONS) for count in self._annotated.values())
         if left_out and self.enabled:
-            self._print(
-                f"{left_out} more annotations were left out: GitHub shows {_MAX_ANNOTATIONS} of each kind."
-            )
+            self._print(f"{left_out} more annotations were left out: GitHub shows {_MAX_ANNOTATIONS} of each kind.")
         self._annotated.clear()
 
     @contextmanager

@@ -27,9 +27,7 @@ def check_may_save(context: Context, records: Sequence[Record]) -> list[str]:
     """
     if not context.in_actions:
         return [
-            f"{record.name}: saved from a tree with uncommitted changes"
-            for record in records
-            if record.origin.dirty
+            f"{record.name}: saved from a tree with uncommitted changes" for record in records if record.origin.dirty
         ]
     if not context.on_default_branch:
         raise StoreError(

@@ -56,8 +56,16 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", message="mlci %(version)s")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), envvar="MLCI_CONFIG", help="The configuration file.")
-@click.option("-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Work in this folder.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    envvar="MLCI_CONFIG",
+    help="The configuration file.",
+)
+@click.option(
+    "-C", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Work in this folder."
+)
 @click.pass_context
 def cli(ctx: click.Context, config_file: Path | None, folder: Path | None) -> None:
     """CI for machine learning.
@@ -101,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception:  # noqa: BLE001 - a bug: said as one, with all that a report needs
+    except Exception:
         traceback.print_exc()
         click.echo(f"mlci {__version__} has a bug. Please report the lines above to {ISSUES}.", err=True)
         sys.exit(1)

@@ -87,16 +87,12 @@ class Context:
             sha=_commit(environ.get("GITHUB_SHA")),
             ref=ref,
             branch=branch,
-            base_sha=payload.commit("pull_request", "base", "sha")
-            or payload.commit("merge_group", "base_sha"),
-            base_ref=payload.text("pull_request", "base", "ref")
-            or _branch(payload.text("merge_group", "base_ref")),
-            head_sha=payload.commit("pull_request", "head", "sha")
-            or payload.commit("merge_group", "head_sha"),
+            base_sha=payload.commit("pull_request", "base", "sha") or payload.commit("merge_group", "base_sha"),
+            base_ref=payload.text("pull_request", "base", "ref") or _branch(payload.text("merge_group", "base_ref")),
+            head_sha=payload.commit("pull_request", "head", "sha") or payload.commit("merge_group", "head_sha"),
             head_repository_id=payload.text("pull_request", "head", "repo", "id"),
             # A schedule runs on the default branch only, and its payload does not say which that is.
-            default_branch=payload.text("repository", "default_branch")
-            or (branch if event == "schedule" else None),
+            default_branch=payload.text("repository", "default_branch") or (branch if event == "schedule" else None),
             pull_request=payload.number("pull_request", "number"),
             labels=payload.names("pull_request", "labels"),
             run_id=run_id,

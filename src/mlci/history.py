@@ -96,9 +96,7 @@ class _Search:
     limit: int
 
     @classmethod
-    def of(
-        cls, clone: git.Git, head: str, context: Context, *, branch: str, remote: str, limit: int
-    ) -> _Search:
+    def of(cls, clone: git.Git, head: str, context: Context, *, branch: str, remote: str, limit: int) -> _Search:
         """What to look for, from the event and from what the clone holds."""
         parents = _parents(clone, head)
         test_merge = _is_test_merge(context, head, parents)

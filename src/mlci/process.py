@@ -28,7 +28,15 @@ _PR_SET_CHILD_SUBREAPER = 36
 _MARKER = "MLCI_TREE"
 
 # What a child of mlci must not see: tokens and the files through which a step talks to its runner.
-_CI_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY", "GITHUB_STATE")
+_CI_VARIABLES = (
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GITHUB_ENV",
+    "GITHUB_OUTPUT",
+    "GITHUB_PATH",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_STATE",
+)
 _CI_PREFIXES = ("ACTIONS_", "INPUT_", "MLCI_GITHUB_")
 _MAY_PASS = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 
@@ -46,8 +54,7 @@ def child_environ(
     kept = {
         name: value
         for name, value in environ.items()
-        if (name in pass_env and name in _MAY_PASS)
-        or not (name in _CI_VARIABLES or name.startswith(_CI_PREFIXES))
+        if (name in pass_env and name in _MAY_PASS) or not (name in _CI_VARIABLES or name.startswith(_CI_PREFIXES))
     }
     return {**kept, **(extra or {})}
 
@@ -133,9 +140,7 @@ class Cancellation:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        previous = {
-            number: signal.signal(number, lambda *_: self.set()) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        previous = {number: signal.signal(number, lambda *_: self.set()) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
         finally:

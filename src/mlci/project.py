@@ -77,7 +77,9 @@ class Project:
             raise self.config.error("baseline", error.message, hint=error.hint) from None
         except TypeError:
             raise self.config.error(
-                "baseline.options", f"the store {baseline.store!r} needs more options", hint='Such as path = "baselines".'
+                "baseline.options",
+                f"the store {baseline.store!r} needs more options",
+                hint='Such as path = "baselines".',
             ) from None
         return store
 

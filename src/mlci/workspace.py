@@ -93,7 +93,8 @@ class Workspace:
 
     def _mismatch(self, name: str, source: str) -> WorkspaceError:
         return WorkspaceError(
-            f"{self.folder.name}/{name} was not made from the {source} beside it", hint=f"Run `{_MADE_BY[name]}` again."
+            f"{self.folder.name}/{name} was not made from the {source} beside it",
+            hint=f"Run `{_MADE_BY[name]}` again.",
         )
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from fakes.git_server import GitServer, git_server
 from fakes.records import record
 from fakes.repositories import ENVIRON, Repository, repository
-
 from mlci.core.documents import Record, encode
 from mlci.errors import StoreError
 from mlci.plugins import registry

@@ -14,7 +14,12 @@ def origin(commit: str | None = "a" * 40, **changes: object) -> Origin:
 
 
 def record(
-    name: str = "churn", *, profile: str = "full", commit: str | None = "a" * 40, value: float = 0.9, **changes: object
+    name: str = "churn",
+    *,
+    profile: str = "full",
+    commit: str | None = "a" * 40,
+    value: float = 0.9,
+    **changes: object,
 ) -> Record:
     """A record with one metric; `changes` are of its origin."""
     return Record(

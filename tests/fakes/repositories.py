@@ -33,7 +33,12 @@ class Repository:
     def git(self, *arguments: str) -> str:
         """Run git there; its stdout."""
         done = subprocess.run(
-            ["git", *arguments], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
+            ["git", *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
         return done.stdout.strip()

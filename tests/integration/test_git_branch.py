@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
 from fakes.git_server import READ, WRITE, GitServer, git_server
 from fakes.records import record
 from fakes.repositories import ENVIRON, Repository, fingerprint, repository
-
 from mlci.errors import StoreError
 from mlci.plugins.stores.git_branch import GitBranchStore
 from mlci.plugins.stores.interface import Site
@@ -289,7 +290,7 @@ def test_store__outside_of_a_repository(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"branch": "x:refs/heads/main"}, {"branch": "--all"}, {"branch": ""}])
-def test_store__branch_names_that_are_none(clone: Repository, options: dict[str, str]) -> None:
+def test_store__branch_names_that_are_none(clone: Repository, options: dict[str, Any]) -> None:
     with pytest.raises(StoreError, match="branch"):
         list(GitBranchStore(site=Site(folder=clone.folder, environ=ENVIRON), **options).entries())
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from fakes.contexts import context
 from fakes.records import record
-
 from mlci.admission import check_may_save
 from mlci.errors import StoreError
 

@@ -186,9 +186,7 @@ ON_MAIN = {
         ),
     ],
 )
-def test_from_environ__events(
-    event: Any, name: str, ref: str, payload: object, expected: dict[str, Any]
-) -> None:
+def test_from_environ__events(event: Any, name: str, ref: str, payload: object, expected: dict[str, Any]) -> None:
     context = Context.from_environ(event(name, ref, MERGE, payload))
     assert {field: getattr(context, field) for field in expected} == expected
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from fakes.contexts import context
 from fakes.git_server import READ, GitServer, git_server
 from fakes.repositories import ENVIRON, Repository, fingerprint, repository
-
 from mlci.history import History, baseline_history
 
 
@@ -224,7 +224,7 @@ def test_history__commits_that_a_shallow_clone_has_for_itself(team: Team, tmp_pa
     assert fingerprint(clone.folder) == untouched
 
 
-def test_history__merges_are_followed_along_main(team: Team, tmp_path: Path) -> None:
+def test_history__merges_are_followed_along_main(team: Team) -> None:
     team.work.git("switch", "--quiet", "main")
     team.work.git("merge", "--quiet", "--no-ff", "-m", "Merge feature", "feature")
     merge = team.work.git("rev-parse", "HEAD")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import click
 
+from mlci.admission import check_may_save
 from mlci.core.documents import Record, encode
 from mlci.errors import StoreError
-from mlci.admission import check_may_save
 from mlci.project import Invocation, Project
 
 
@@ -62,7 +62,9 @@ def show_command(invocation: Invocation, name: str, profile: str | None, as_json
         click.echo(encode(found.record).decode())
         return
     origin = found.record.origin
-    click.echo(f"{name} ({found.record.profile}) at {origin.commit}, {found.distance} commits back, {origin.created_at}")
+    click.echo(
+        f"{name} ({found.record.profile}) at {origin.commit}, {found.distance} commits back, {origin.created_at}"
+    )
     for metric in found.record.metrics:
         click.echo(f"  {metric.name} = {metric.value:g}")
 

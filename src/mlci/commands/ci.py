@@ -11,11 +11,12 @@ from mlci.commands.compare import compare
 from mlci.commands.gate import check_gate
 from mlci.commands.record import record
 from mlci.commands.report import write_report
-from mlci.commands.run import Options, check_succeeded, display_for, run_all
+from mlci.commands.run import check_succeeded, display_for, run_all
 from mlci.core.documents import Comparison, RecordsDocument
 from mlci.project import Invocation, Project
 from mlci.render.text import summary_line
 from mlci.running.display import Display
+from mlci.running.session import Options
 from mlci.workspace import RECORDS, REPORT
 
 
@@ -82,4 +83,8 @@ def command(invocation: Invocation, names: tuple[str, ...], profile: str | None,
     Pull request and merge queue: plan, run, record, compare, report, gate. Push, schedule and dispatch on the default
     branch: the same without the gate, then save the baseline. Elsewhere: run and report.
     """
-    ci(Project.open(invocation), Options(names=names, profile=profile, python=python), display_for(invocation))
+    ci(
+        Project.open(invocation),
+        Options(names=names, profile=profile, python=python),
+        display_for(invocation),
+    )

@@ -24,10 +24,17 @@ def effective(project: Project, profile: str) -> list[tuple[str, Any, str]]:
         if isinstance(value, str):
             rows.append((table, value, project.config.shown if written else "default"))
         elif table == "metrics":
-            rows += [(f'metrics."{pattern}"', rule, project.config.shown) for pattern, rule in settings.get(table, {}).items()]
+            rows += [
+                (f'metrics."{pattern}"', rule, project.config.shown)
+                for pattern, rule in settings.get(table, {}).items()
+            ]
         else:
             rows += [
-                (f"{table}.{field.encode_name}", getattr(value, field.name), _where(project, written, field.encode_name))
+                (
+                    f"{table}.{field.encode_name}",
+                    getattr(value, field.name),
+                    _where(project, written, field.encode_name),
+                )
                 for field in msgspec.structs.fields(value)
             ]
     for run in project.runs(profile).values():

@@ -9,6 +9,7 @@ import click
 from mlci.core.documents import Comparison, RecordsDocument, encode
 from mlci.project import Invocation, Project
 from mlci.render import markdown, terminal
+from mlci.render.report import Meta
 from mlci.workspace import REPORT
 
 
@@ -19,11 +20,11 @@ def write_report(project: Project, comparison: Comparison, records: RecordsDocum
     return text
 
 
-def meta_of(project: Project, records: RecordsDocument) -> markdown.Meta:
+def meta_of(project: Project, records: RecordsDocument) -> Meta:
     """What the report says beside the numbers."""
     first = records.records[0] if records.records else None
     in_ci = project.context.in_actions
-    return markdown.Meta(
+    return Meta(
         id=project.config.settings.id,
         commit=first.origin.commit if first else None,
         profile=first.profile if first else "default",
@@ -35,7 +36,9 @@ def meta_of(project: Project, records: RecordsDocument) -> markdown.Meta:
 
 def _commands(records: RecordsDocument) -> list[str]:
     """One command that runs what did not succeed, or everything."""
-    bad = [record.command for record in records.records if record.status not in ("succeeded", "skipped") and record.command]
+    bad = [
+        record.command for record in records.records if record.status not in ("succeeded", "skipped") and record.command
+    ]
     return bad[:1] or [command for command in [_whole(records)] if command]
 
 

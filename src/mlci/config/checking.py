@@ -1,4 +1,4 @@
-"""Compares parsed TOML with the types of `tables.py` and says, in one line, which key is wrong and what was expected."""
+"""Compares parsed TOML with the types of `tables.py` and says in one line which key is wrong."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 from mlci.config.tables import DURATION_PATTERN, NAME_PATTERN, Table
 from mlci.errors import ConfigError
 
+_MAX_SHOWN = 60
 _WORDS = {
     str: "a string",
     int: "a whole number",
@@ -110,7 +111,7 @@ def _words(kind: Any) -> str:  # noqa: ANN401
 
 def _shown(value: object) -> str:
     shown = "true" if value is True else "false" if value is False else repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:57]}..."
 
 
 def _join(path: str, key: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,7 +21,8 @@ from mlci.errors import ConfigError
 
 FILE = "mlci.toml"
 PYPROJECT = "pyproject.toml"
-KINDS = ("notebook", "script", "command")
+Kind = Literal["notebook", "script", "command"]
+KINDS: tuple[Kind, ...] = ("notebook", "script", "command")
 _MAX_BYTES = 1024 * 1024
 _LATER = {
     "models": "models and releases",
@@ -46,7 +47,9 @@ class Config:
         """The rules for the metrics of `run`: its own first, then those of every run."""
         table = self.settings.runs.get(run)
         own = table.rules if table else {}
-        return tuple(tuple(as_rule(pattern, rule) for pattern, rule in tier.items()) for tier in (own, self.settings.metrics))
+        return tuple(
+            tuple(as_rule(pattern, rule) for pattern, rule in tier.items()) for tier in (own, self.settings.metrics)
+        )
 
     def error(self, path: str, message: str, *, hint: str | None = None) -> ConfigError:
         """An error at the key `path`."""
@@ -149,14 +152,21 @@ def _check_meaning(config: Config) -> None:
         for name in names:
             if not re.match(NAME_PATTERN, name):
                 raise config.error(
-                    f'{kind}."{name}"', 'expected a name of letters, digits, ".", "_" and "-" (at most 64, no "..")'
+                    f'{kind}."{name}"',
+                    'expected a name of letters, digits, ".", "_" and "-" (at most 64, no "..")',
                 )
-    for where, table in (("defaults", settings.defaults), *((f"profiles.{n}", t) for n, t in settings.profiles.items())):
+    for where, table in (
+        ("defaults", settings.defaults),
+        *((f"profiles.{n}", t) for n, t in settings.profiles.items()),
+    ):
         for key in (*KINDS, "needs"):
             if getattr(table, key):
                 raise config.error(f"{where}.{key}", "only a run can say this", hint="Move it to [runs.NAME].")
     _check_events(config)
-    for path, rules in (("metrics", settings.metrics), *((f"runs.{n}.rules", t.rules) for n, t in settings.runs.items())):
+    for path, rules in (
+        ("metrics", settings.metrics),
+        *((f"runs.{n}.rules", t.rules) for n, t in settings.runs.items()),
+    ):
         for pattern, rule in rules.items():
             try:
                 check_rule(as_rule(pattern, rule))
@@ -175,7 +185,9 @@ def _check_events(config: Config) -> None:
     for name, profile in config.settings.profiles.items():
         for event in profile.events:
             if event in chosen:
-                raise config.error(f"profiles.{name}.events", f"{event!r} already chooses the profile {chosen[event]!r}")
+                raise config.error(
+                    f"profiles.{name}.events", f"{event!r} already chooses the profile {chosen[event]!r}"
+                )
             chosen[event] = name
 
 
@@ -192,4 +204,6 @@ def _check_run(config: Config, path: str, table: RunTable) -> None:
     if len(set(table.seeds)) != len(table.seeds):
         raise config.error(f"{path}.seeds", "the same seed stands twice")
     if "seed" in table.parameters and (table.seeds or config.settings.defaults.seeds):
-        raise config.error(f"{path}.parameters.seed", "the seeds list gives this parameter", hint="Remove one of the two.")
+        raise config.error(
+            f"{path}.parameters.seed", "the seeds list gives this parameter", hint="Remove one of the two."
+        )

@@ -1,4 +1,4 @@
-"""From tables to runs: defaults, run and profile laid over each other, globs expanded, paths checked, every key's origin kept."""
+"""From tables to runs: layers laid over each other, globs expanded, paths checked, every key's origin kept."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from mlci.config.checking import unknown_key
-from mlci.config.loading import KINDS, Config
+from mlci.config.loading import KINDS, Config, Kind
 from mlci.config.tables import NAME_PATTERN, RunTable
 
 DEFAULT_PROFILE = "default"
@@ -29,7 +29,7 @@ class Run:
     name: str
     group: str  # the table's name; differs from `name` where a glob made several runs
     profile: str
-    kind: Literal["notebook", "script", "command"]
+    kind: Kind
     source: str  # the file, relative to the configuration, or the program
     path: Path | None  # the file, absolute
     cwd: Path
@@ -78,7 +78,7 @@ def seconds(duration: str) -> float:
 def _expand(config: Config, group: str, profile: str) -> Iterator[Run]:
     values, origins = _layers(config, group, profile)
     table = msgspec.convert(values, RunTable)
-    kind = next(kind for kind in KINDS if getattr(table, kind) is not None)
+    kind: Kind = next(kind for kind in KINDS if getattr(table, kind) is not None)
     key = f"runs.{group}.{kind}"
     own = frozenset(config.tables["runs"][group].get("parameters", {}))
     source = " ".join(table.command or ()) if kind == "command" else getattr(table, kind)
@@ -136,7 +136,7 @@ def _globbed(config: Config, group: str, pattern: str) -> Iterator[tuple[str, st
     """One run a file: the pattern's fixed folder taken off, the rest of the path joined with dots."""
     key = f"runs.{group}.notebook"
     _inside(config, key, config.root, pattern)
-    fixed = PurePosixPath(*[part for part in _until_glob(pattern)])
+    fixed = PurePosixPath(*_until_glob(pattern))
     found = sorted(
         path
         for path in config.root.glob(pattern)

@@ -22,35 +22,37 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     """Base of every table: kebab-case keys, closed to unknown ones."""
 
 
-class RuleTable(Table):
+class RuleTable(Table, frozen=True):
     """What the gate demands of the metrics that a pattern names."""
 
     direction: Annotated[
-        Literal["higher", "lower"] | None, Meta(description="Which way is better; inferred from the name if absent.")
+        Literal["higher", "lower"] | None,
+        Meta(description="Which way is better; inferred from the name if absent."),
     ] = None
-    max_regression: Annotated[
-        Tolerance | None, Meta(description="Largest allowed change in the bad direction.")
-    ] = None
+    max_regression: Annotated[Tolerance | None, Meta(description="Largest allowed change in the bad direction.")] = None
     max_drop: Annotated[Tolerance | None, Meta(description="Largest allowed fall, whatever the direction.")] = None
     max_increase: Annotated[Tolerance | None, Meta(description="Largest allowed rise, whatever the direction.")] = None
     min: Annotated[float | None, Meta(description="Smallest allowed value; needs no baseline.")] = None
     max: Annotated[float | None, Meta(description="Largest allowed value; needs no baseline.")] = None
     required: Annotated[bool, Meta(description="A selected run that yields no value fails the gate.")] = False
-    min_n: Annotated[int | None, Meta(ge=1, description="Fewer seeds or examples are inconclusive.")] = None
+    min_n: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Fewer seeds or examples are inconclusive.")
+    ] = None
 
 
-class MetricFile(Table):
+class MetricFile(Table, frozen=True):
     """A metric file whose format is named rather than taken from its ending."""
 
     path: str
     format: Annotated[str | None, Meta(description="json, yaml, toml, csv, tsv, notebook or mlci-log.")] = None
 
 
-class Only(Table):
+class Only(Table, frozen=True):
     """When a run is selected; every condition that is given must hold."""
 
     paths: Annotated[
-        Literal["inputs"] | None, Meta(description="Skip while `inputs` and parameters are as in the baseline.")
+        Literal["inputs"] | None,
+        Meta(description="Skip while `inputs` and parameters are as in the baseline."),
     ] = None
     labels: Annotated[
         tuple[str, ...], Meta(description="On pull requests: at least one of these labels must be set.")
@@ -58,37 +60,63 @@ class Only(Table):
     events: Annotated[tuple[str, ...], Meta(description="Events of GitHub Actions, or local.")] = ()
 
 
-class RunTable(Table):
+class RunTable(Table, frozen=True):
     """One run, or what all runs share in `[defaults]` and `[profiles.NAME]`."""
 
-    notebook: Annotated[str | None, Meta(description="An .ipynb or percent .py, through papermill; a glob makes one run a file.")] = None
+    notebook: Annotated[
+        str | None,
+        Meta(description="An .ipynb or percent .py, through papermill; a glob makes one run a file."),
+    ] = None
     script: Annotated[str | None, Meta(description="A Python file, run as a process by the run's interpreter.")] = None
-    command: Annotated[tuple[str, ...] | None, Meta(min_length=1, description="Any process: program and arguments.")] = None
+    command: Annotated[
+        Annotated[tuple[str, ...], Meta(min_length=1)] | None, Meta(description="Any process: program and arguments.")
+    ] = None
     args: Annotated[tuple[str, ...], Meta(description="Arguments of `script`; {name} stands for a parameter.")] = ()
     python: Annotated[str | None, Meta(description="The user's interpreter, or an environment's folder.")] = None
     timeout: Annotated[Duration | None, Meta(description="Wall-clock limit of one execution.")] = None
-    cwd: Annotated[str | None, Meta(description="Working directory; default: the notebook's folder, else the configuration's.")] = None
-    parameters: Annotated[dict[str, Any], Meta(description="Given to the notebook's parameters cell, {name} placeholders and MLCI_PARAMETERS.")] = {}
+    cwd: Annotated[
+        str | None,
+        Meta(description="Working directory; default: the notebook's folder, else the configuration's."),
+    ] = None
+    parameters: Annotated[
+        dict[str, Any],
+        Meta(description="Given to the notebook's parameters cell, {name} placeholders and MLCI_PARAMETERS."),
+    ] = {}
     seeds: Annotated[tuple[int, ...], Meta(description="Run once a seed, given as the parameter `seed`.")] = ()
-    metrics: Annotated[tuple[str | MetricFile, ...], Meta(description="Metric files, relative to the working directory.")] = ()
-    artifacts: Annotated[tuple[str, ...], Meta(description="Files that the run must write anew, relative to the working directory.")] = ()
-    plots: Annotated[tuple[str, ...], Meta(description="Pictures that the run writes, relative to the working directory.")] = ()
+    metrics: Annotated[
+        tuple[str | MetricFile, ...], Meta(description="Metric files, relative to the working directory.")
+    ] = ()
+    artifacts: Annotated[
+        tuple[str, ...],
+        Meta(description="Files that the run must write anew, relative to the working directory."),
+    ] = ()
+    plots: Annotated[
+        tuple[str, ...], Meta(description="Pictures that the run writes, relative to the working directory.")
+    ] = ()
     predictions: Annotated[str | None, Meta(description="A CSV of id, label, prediction; kept as an artifact.")] = None
-    inputs: Annotated[tuple[str, ...], Meta(description="Code and data that the run reads, relative to the configuration.")] = ()
+    inputs: Annotated[
+        tuple[str, ...], Meta(description="Code and data that the run reads, relative to the configuration.")
+    ] = ()
     needs: Annotated[tuple[str, ...], Meta(description="Runs that must succeed first.")] = ()
     only: Only = Only()
     env: Annotated[dict[str, str], Meta(description="Environment variables; {name} stands for a parameter.")] = {}
-    pass_env: Annotated[tuple[str, ...], Meta(description="Withheld variables that this run may see (OIDC request variables).")] = ()
-    rules: Annotated[dict[str, RuleTable], Meta(description="Rules by metric pattern; for this run they replace [metrics].")] = {}
+    pass_env: Annotated[
+        tuple[str, ...],
+        Meta(description="Withheld variables that this run may see (OIDC request variables)."),
+    ] = ()
+    rules: Annotated[
+        dict[str, RuleTable],
+        Meta(description="Rules by metric pattern; for this run they replace [metrics]."),
+    ] = {}
 
 
-class ProfileTable(RunTable):
+class ProfileTable(RunTable, frozen=True):
     """A named variant of all runs, such as a quick one for pull requests."""
 
     events: Annotated[tuple[str, ...], Meta(description="Events that choose this profile.")] = ()
 
 
-class GateTable(Table):
+class GateTable(Table, frozen=True):
     """What blocks."""
 
     mode: Annotated[Literal["enforce", "report"], Meta(description='"report" never blocks.')] = "enforce"
@@ -97,7 +125,7 @@ class GateTable(Table):
     on_skipped: Policy = "pass"
 
 
-class BaselineTable(Table):
+class BaselineTable(Table, frozen=True):
     """What runs are compared with, and where that is kept."""
 
     branch: Annotated[str, Meta(description="The branch whose records are baselines.")] = "main"
@@ -106,7 +134,7 @@ class BaselineTable(Table):
     options: Annotated[dict[str, Any], Meta(description="Options of the store, such as `path` of a folder.")] = {}
 
 
-class ConfigFile(Table):
+class ConfigFile(Table, frozen=True):
     """The whole of `mlci.toml`, or `[tool.mlci]` in `pyproject.toml`."""
 
     id: Annotated[Name, Meta(description="One comment and one status an id.")] = "main"

@@ -57,13 +57,20 @@ def compare(
         if record.status != "skipped":
             found = baselines.get(record.name, none).record
             deltas += _deltas(record, found, rules.get(record.name, ()))
-    verdict = _overall(records, deltas)
+    alone = [
+        record.name
+        for record in records
+        if record.status != "skipped" and baselines.get(record.name, none).record is None
+    ]
+    verdict = _overall(records, deltas, alone)
     fails, warnings = _reasons(records, deltas, gate)
+    told = {delta.run for delta in deltas if delta.gate == "no-baseline"}
+    lines = [f"{name}: no baseline: {baselines.get(name, none).reason}" for name in alone if name not in told]
+    if gate.on_no_baseline != "pass":
+        (fails if gate.on_no_baseline == "fail" else warnings).extend(lines)
     return Comparison(
         current=current,
-        baselines={
-            record.name: _reference(record, baselines.get(record.name, none)) for record in records
-        },
+        baselines={record.name: _reference(record, baselines.get(record.name, none)) for record in records},
         deltas=tuple(deltas),
         verdict=verdict,
         blocks=bool(fails) and gate.mode == "enforce",
@@ -73,7 +80,7 @@ def compare(
 
 def changes(record: Record, baseline: Record) -> tuple[str, ...]:
     """What else differs between two records, one line each: environment, inputs, parameters."""
-    return tuple([*_environment(record, baseline), *_inputs(record, baseline), *_parameters(record, baseline)])
+    return (*_environment(record, baseline), *_inputs(record, baseline), *_parameters(record, baseline))
 
 
 def _deltas(record: Record, baseline: Record | None, tiers: Tiers) -> Iterator[Delta]:
@@ -81,6 +88,8 @@ def _deltas(record: Record, baseline: Record | None, tiers: Tiers) -> Iterator[D
     now = {key(metric): metric for metric in record.metrics}
     for identity, metric in now.items():
         yield _delta(record, metric, before.get(identity), choose(tiers, metric.name), compared=baseline is not None)
+    if _bad(record):
+        return  # what a failed run did not report is no news
     for identity, metric in before.items():
         if identity not in now:
             yield _missing(record, metric, choose(tiers, metric.name))
@@ -91,9 +100,9 @@ def _deltas(record: Record, baseline: Record | None, tiers: Tiers) -> Iterator[D
 
 
 def _required(tiers: Tiers) -> Iterator[Rule]:
-    """Required rules that name a metric; a pattern that nothing matches is an absent metric as well."""
+    """Required rules, but for those whose pattern an earlier tier decides: a run can take itself out."""
     for rules in tiers:
-        yield from (rule for rule in rules if rule.required)
+        yield from (rule for rule in rules if rule.required and choose(tiers, rule.pattern) is rule)
 
 
 def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | None, *, compared: bool) -> Delta:
@@ -187,10 +196,12 @@ def _shown(metric: Metric) -> str:
     return f"{metric.name} ({metric.split})" if metric.split else metric.name
 
 
-def _overall(records: Sequence[Record], deltas: Sequence[Delta]) -> Overall:
+def _overall(records: Sequence[Record], deltas: Sequence[Delta], alone: Sequence[str]) -> Overall:
     if any(_bad(record) for record in records):
         return "fail"
-    gates = {delta.gate for delta in deltas}
+    gates: set[str] = {delta.gate for delta in deltas}
+    if alone and not gates - {"none"}:
+        return "no-baseline"
     return next((verdict for verdict in OVERALL if verdict in gates), "pass")
 
 
@@ -201,7 +212,11 @@ def _bad(record: Record) -> bool:
 
 def _reasons(records: Sequence[Record], deltas: Sequence[Delta], gate: GateSettings) -> tuple[list[str], list[str]]:
     """One line each: what fails, and what only warns."""
-    fails = [f"{record.name}: {record.error.message if record.error else record.status}" for record in records if _bad(record)]
+    fails = [
+        f"{record.name}: {record.error.message if record.error else record.status}"
+        for record in records
+        if _bad(record)
+    ]
     warnings: list[str] = []
     settings = {"inconclusive": gate.on_inconclusive, "no-baseline": gate.on_no_baseline, "fail": "fail"}
     for delta in deltas:

@@ -36,7 +36,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of every type that is written to disk: immutable, by keyword, closed to unknown fields."""
 
 
-class Origin(Document):
+class Origin(Document, frozen=True):
     """Where and when a run was started; taken before anything executes."""
 
     commit: str | None
@@ -51,7 +51,7 @@ class Origin(Document):
     run_url: str | None = None
 
 
-class Metric(Document):
+class Metric(Document, frozen=True):
     """A number that a run reports about its model.
 
     `samples` holds one value a seed, aligned with `seeds` (None: exchangeable draws, never paired); `value` is their
@@ -71,7 +71,7 @@ class Metric(Document):
     series: tuple[tuple[float, float], ...] = ()
 
 
-class Failure(Document):
+class Failure(Document, frozen=True):
     """Why a run did not succeed, in the user's terms."""
 
     # exception | exit-code | signal | dead-kernel | out-of-memory | timeout | cancelled | environment | parameters |
@@ -84,7 +84,7 @@ class Failure(Document):
     traceback: str | None = None  # plain text, shortened
 
 
-class Cell(Document):
+class Cell(Document, frozen=True):
     """One executed code cell."""
 
     index: int  # 1-based position among all cells of the source notebook
@@ -92,14 +92,14 @@ class Cell(Document):
     duration_s: float | None = None
 
 
-class Resources(Document):
+class Resources(Document, frozen=True):
     """What the process tree of a run used."""
 
     cpu_s: float
     peak_memory_bytes: int
 
 
-class Artifact(Document):
+class Artifact(Document, frozen=True):
     """A file that a run wrote and declared."""
 
     path: str  # as declared: relative to the run's working directory, with forward slashes
@@ -108,7 +108,7 @@ class Artifact(Document):
     stored: str | None = None  # its copy, relative to the workspace
 
 
-class Outputs(Document):
+class Outputs(Document, frozen=True):
     """What mlci itself keeps of a run, relative to the workspace."""
 
     notebook: str | None = None
@@ -116,7 +116,7 @@ class Outputs(Document):
     plots: tuple[Artifact, ...] = ()
 
 
-class Environment(Document):
+class Environment(Document, frozen=True):
     """What the code ran on."""
 
     python: str | None = None  # version of the user's interpreter
@@ -125,7 +125,7 @@ class Environment(Document):
     packages: dict[str, str] = {}  # distribution name (normalised) -> version
 
 
-class RunResult(Document):
+class RunResult(Document, frozen=True):
     """One execution: a configured run with one seed, or with none."""
 
     name: str
@@ -147,7 +147,7 @@ class RunResult(Document):
     inputs: dict[str, str] = {}  # path -> sha256 of its content, or a DVC digest
 
 
-class RunsDocument(Document):
+class RunsDocument(Document, frozen=True):
     """`run.json`: what one machine ran, and what the plan wanted."""
 
     origin: Origin
@@ -156,7 +156,7 @@ class RunsDocument(Document):
     format: int = FORMAT
 
 
-class Record(Document):
+class Record(Document, frozen=True):
     """One configured run at one commit: its seeds folded together."""
 
     name: str
@@ -178,7 +178,7 @@ class Record(Document):
     format: int = FORMAT
 
 
-class RecordsDocument(Document):
+class RecordsDocument(Document, frozen=True):
     """`record.json`."""
 
     made_from: tuple[str, ...]  # sha256 of each run.json
@@ -186,7 +186,7 @@ class RecordsDocument(Document):
     format: int = FORMAT
 
 
-class Rule(Document):
+class Rule(Document, frozen=True):
     """What the gate demands of the metrics whose name matches `pattern`."""
 
     pattern: str
@@ -200,7 +200,7 @@ class Rule(Document):
     min_n: int | None = None
 
 
-class Delta(Document):
+class Delta(Document, frozen=True):
     """One metric of one run against its baseline."""
 
     run: str
@@ -219,7 +219,7 @@ class Delta(Document):
     unit: str | None = None
 
 
-class BaselineRef(Document):
+class BaselineRef(Document, frozen=True):
     """The record that a run was compared with, or why there is none."""
 
     commit: str | None
@@ -233,7 +233,7 @@ class BaselineRef(Document):
     peak_memory_bytes: int | None = None
 
 
-class Comparison(Document):
+class Comparison(Document, frozen=True):
     """`comparison.json`."""
 
     current: str  # sha256 of the record.json that was compared
@@ -266,9 +266,7 @@ def decode(data: bytes, kind: type[D], *, name: str) -> D:
     """
     value = strict_json.loads(data, name=name)
     if isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > FORMAT:
-        raise DocumentError(
-            f"{name}: format {value['format']}, this mlci reads up to {FORMAT}", hint="Upgrade mlci."
-        )
+        raise DocumentError(f"{name}: format {value['format']}, this mlci reads up to {FORMAT}", hint="Upgrade mlci.")
     try:
         return msgspec.convert(_revive_non_finite(value, kind), kind)
     except msgspec.ValidationError as error:
@@ -328,7 +326,7 @@ def _item_type(kind: Any, position: int) -> Any:  # noqa: ANN401
     for alternative in _alternatives(kind):
         if get_origin(alternative) is tuple:
             arguments = get_args(alternative)
-            if len(arguments) == 2 and arguments[1] is Ellipsis:
+            if arguments[-1] is Ellipsis:
                 return arguments[0]
             return arguments[position] if position < len(arguments) else None
     return None

@@ -13,21 +13,147 @@ from mlci.core.documents import Direction, Metric
 from mlci.errors import MetricError
 
 Key = tuple[str, str | None, str | None]  # name, split, slice
+MAX_SERIES = 200  # points of a series that are kept
 
 # Words of a metric's name, as frameworks spell them. Of several, the last one decides: "accuracy_loss" is a loss.
 HIGHER = frozenset(
-    "acc accuracy adjusted_r2 alignment ap ari auc aucpr auprc auroc average_precision bleu chrf concordance correct "
-    "correlation coverage dice em exact_match explained_variance f1 f2 fbeta fps gini gmean hit hits iou jaccard kappa "
-    "likelihood map mar mcc meteor mrr ndcg nmi pass_rate pearson pr_auc precision psnr purity r2 r_squared recall "
-    "reward roc rouge rougel score sensitivity silhouette similarity spearman specificity ssim success throughput "
-    "top1 top5 tpr tnr win_rate".split()
+    [
+        "acc",
+        "accuracy",
+        "adjusted_r2",
+        "alignment",
+        "ap",
+        "ari",
+        "auc",
+        "aucpr",
+        "auprc",
+        "auroc",
+        "average_precision",
+        "bleu",
+        "chrf",
+        "concordance",
+        "correct",
+        "correlation",
+        "coverage",
+        "dice",
+        "em",
+        "exact_match",
+        "explained_variance",
+        "f1",
+        "f2",
+        "fbeta",
+        "fps",
+        "gini",
+        "gmean",
+        "hit",
+        "hits",
+        "iou",
+        "jaccard",
+        "kappa",
+        "likelihood",
+        "map",
+        "mar",
+        "mcc",
+        "meteor",
+        "mrr",
+        "ndcg",
+        "nmi",
+        "pass_rate",
+        "pearson",
+        "pr_auc",
+        "precision",
+        "psnr",
+        "purity",
+        "r2",
+        "r_squared",
+        "recall",
+        "reward",
+        "roc",
+        "rouge",
+        "rougel",
+        "score",
+        "sensitivity",
+        "silhouette",
+        "similarity",
+        "spearman",
+        "specificity",
+        "ssim",
+        "success",
+        "throughput",
+        "top1",
+        "top5",
+        "tpr",
+        "tnr",
+        "win_rate",
+    ]
 )
 LOWER = frozenset(
-    "bce brier calibration_error cer chamfer cost cross_entropy crossentropy deviance distance divergence drift "
-    "duration ece eer energy entropy err error errors fdr fid fnr fpr hamming hausdorff kl kld latency lag logloss "
-    "loss mae mape mase mce mean_absolute_error mean_squared_error medae memory misclassification mse msle nll "
-    "nmae overfit perplexity pinball ppl quantile_loss regret residual rmse rmsle rss runtime smape std stddev "
-    "ter time variance violations wer".split()
+    [
+        "bce",
+        "brier",
+        "calibration_error",
+        "cer",
+        "chamfer",
+        "cost",
+        "cross_entropy",
+        "crossentropy",
+        "deviance",
+        "distance",
+        "divergence",
+        "drift",
+        "duration",
+        "ece",
+        "eer",
+        "energy",
+        "entropy",
+        "err",
+        "error",
+        "errors",
+        "fdr",
+        "fid",
+        "fnr",
+        "fpr",
+        "hamming",
+        "hausdorff",
+        "kl",
+        "kld",
+        "latency",
+        "lag",
+        "logloss",
+        "loss",
+        "mae",
+        "mape",
+        "mase",
+        "mce",
+        "mean_absolute_error",
+        "mean_squared_error",
+        "medae",
+        "memory",
+        "misclassification",
+        "mse",
+        "msle",
+        "nll",
+        "nmae",
+        "overfit",
+        "perplexity",
+        "pinball",
+        "ppl",
+        "quantile_loss",
+        "regret",
+        "residual",
+        "rmse",
+        "rmsle",
+        "rss",
+        "runtime",
+        "smape",
+        "std",
+        "stddev",
+        "ter",
+        "time",
+        "variance",
+        "violations",
+        "wer",
+    ]
 )
 # Pairs that mean something else than their words do.
 _PHRASES: dict[tuple[str, ...], Direction] = {
@@ -70,6 +196,14 @@ def infer_direction(name: str) -> Direction | None:
 def key(metric: Metric) -> Key:
     """What makes a metric the same one in two places."""
     return metric.name, metric.split, metric.slice
+
+
+def thinned(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """At most 200 of `points`, evenly spread, the first and the last among them."""
+    if len(points) <= MAX_SERIES:
+        return tuple(points)
+    last = len(points) - 1
+    return tuple(points[round(index * last / (MAX_SERIES - 1))] for index in range(MAX_SERIES))
 
 
 def combine_seeds(per_seed: Sequence[tuple[int | None, Sequence[Metric]]]) -> tuple[Metric, ...]:

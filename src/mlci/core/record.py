@@ -56,9 +56,7 @@ def fold(documents: Sequence[RunsDocument]) -> tuple[tuple[Record, ...], tuple[s
                 attempt = max(slots[slot], attempt, key=_age)
             slots[slot] = attempt
     planned = {name for document in documents for name in document.planned}
-    names = dict.fromkeys(
-        [result.name for document in documents for result in document.runs] + sorted(planned)
-    )
+    names = dict.fromkeys([result.name for document in documents for result in document.runs] + sorted(planned))
     profile = next((result.profile for document in documents for result in document.runs), "default")
     records = []
     for name in names:

@@ -84,7 +84,10 @@ def choose(tiers: Sequence[Sequence[Rule]], name: str) -> Rule | None:
     for rules in tiers:
         matching = [rule for rule in rules if rule.pattern == name or fnmatch.fnmatchcase(name, rule.pattern)]
         if matching:
-            return max(matching, key=lambda rule: (rule.pattern == name, len(_GLOB.sub("", rule.pattern)), rule.pattern))
+            return max(
+                matching,
+                key=lambda rule: (rule.pattern == name, len(_GLOB.sub("", rule.pattern)), rule.pattern),
+            )
     return None
 
 

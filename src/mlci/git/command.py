@@ -67,9 +67,7 @@ class Git:
             raise GitError(f"git {arguments[0]}: {self.complaint(done)}")
         return done.stdout
 
-    def attempt(
-        self, *arguments: str, stdin: bytes | None = None, timeout_s: float | None = 120
-    ) -> process.Completed:
+    def attempt(self, *arguments: str, stdin: bytes | None = None, timeout_s: float | None = 120) -> process.Completed:
         """Run a command whose failure is an answer; a git that is missing or hangs still raises GitError."""
         try:
             return process.capture(

@@ -24,9 +24,7 @@ if sys.platform != "win32":
 _REMOTE = "mlci"  # what private repositories call the remote, through the environment only
 _MAX_PACKS = 50
 _PAUSES_S = (0.5, 2.0)
-_STUMBLE = re.compile(
-    rb"returned error: (5\d\d|429)|unexpected disconnect|early EOF|Connection (reset|timed out)"
-)
+_STUMBLE = re.compile(rb"returned error: (5\d\d|429)|unexpected disconnect|early EOF|Connection (reset|timed out)")
 # How a clone reaches its remote; a private repository must reach it the same way.
 _TRANSPORT = r"^(http|credential|ssh|protocol)\.|^core\.(sshcommand|gitproxy)$"
 
@@ -66,9 +64,7 @@ class Remote:
     name: str = _REMOTE
 
 
-def remote(
-    folder: Path, name: str, environ: Mapping[str, str], *, token: str | None, server_url: str
-) -> Remote | None:
+def remote(folder: Path, name: str, environ: Mapping[str, str], *, token: str | None, server_url: str) -> Remote | None:
     """The remote `name` of the repository at `folder`, or None where it has no such remote.
 
     Args:
@@ -140,9 +136,7 @@ def private_repository(folder: Path, name: str, environ: Mapping[str, str], conf
         if not (bare / "HEAD").is_file():
             hashing = Git(folder, environ).answer("rev-parse", "--show-object-format") or "sha1"
             bare.mkdir(exist_ok=True)
-            Git(bare, environ).run(
-                "init", "--quiet", "--bare", "--template=", f"--object-format={hashing}", "."
-            )
+            Git(bare, environ).run("init", "--quiet", "--bare", "--template=", f"--object-format={hashing}", ".")
         yield Git(bare, environ, config, {"GIT_DIR": str(bare)})
 
 

@@ -1,1 +1,1 @@
-"""What `mlci run` needs around an executor: the interpreter, fingerprints of inputs, jobs, and the outputs that they leave."""
+"""What `mlci run` needs around an executor: plan, interpreter, fingerprints, jobs, outputs."""

@@ -22,7 +22,7 @@ _CHUNK = 1024 * 1024
 def fingerprint(root: Path, run: Run) -> dict[str, str]:
     """Path -> sha256 of each of the run's `inputs` and of its own source file.
 
-    A path that DVC tracks is taken from its `.dvc` file or from `dvc.lock`, as "md5:...", whether the data is here or not.
+    A path that DVC tracks is taken from its `.dvc` file or from `dvc.lock`, as "md5:...", be the data here or not.
 
     Raises:
         ConfigError: A literal input is neither a file nor tracked by DVC.

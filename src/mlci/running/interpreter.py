@@ -43,9 +43,7 @@ class Interpreter:
     has_ipykernel: bool
 
 
-def find(
-    root: Path, *, asked: str | None, configured: str | None, environ: Mapping[str, str]
-) -> tuple[str, str]:
+def find(root: Path, *, asked: str | None, configured: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
     """The path of the interpreter and where it was named.
 
     Args:
@@ -57,7 +55,11 @@ def find(
     Raises:
         EnvironmentMissingError: What was named is no interpreter, or there is none at all.
     """
-    for where, named in (("--python", asked), ("python", configured), ("VIRTUAL_ENV", environ.get("VIRTUAL_ENV"))):
+    for where, named in (
+        ("--python", asked),
+        ("python", configured),
+        ("VIRTUAL_ENV", environ.get("VIRTUAL_ENV")),
+    ):
         if named:
             found = _resolve(root, named, environ)
             if found is None:
@@ -92,7 +94,8 @@ def probe(python: str, *, environ: Mapping[str, str]) -> Interpreter:
         told = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         raise EnvironmentMissingError(
-            f"the interpreter {python} does not run", hint="Try it: python -c 'print(1)'. mlci needs 3.9 or newer there."
+            f"the interpreter {python} does not run",
+            hint="Try it: python -c 'print(1)'. mlci needs 3.9 or newer there.",
         ) from None
     has_ipykernel = bool(told.pop("ipykernel"))
     return Interpreter(path=python, environment=Environment(**told), has_ipykernel=has_ipykernel)

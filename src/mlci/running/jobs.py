@@ -1,4 +1,4 @@
-"""Turns a run and a seed into a job: placeholders filled, environment complete, and nothing given that nothing receives."""
+"""Turns a run and a seed into a job, and tells which parameters nothing in the run would receive."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ def unreceived(config: Config, run: Run, names: Iterable[str]) -> dict[str, str]
 
 
 def make(
-    config: Config,
     run: Run,
     *,
     seed: int | None,
@@ -54,7 +53,6 @@ def make(
     """The job for one execution of `run`.
 
     Args:
-        config: Where the run stands.
         run: What to run.
         seed: The seed of this execution, if the run has seeds.
         parameters: Those that the run receives, without the seed.
@@ -93,9 +91,7 @@ def make(
 
 def fill(text: str, parameters: Mapping[str, Any]) -> str:
     """`text` with each {name} of a known parameter replaced; other braces are left alone."""
-    return _PLACEHOLDER.sub(
-        lambda match: _spelled(parameters[match[1]]) if match[1] in parameters else match[0], text
-    )
+    return _PLACEHOLDER.sub(lambda match: _spelled(parameters[match[1]]) if match[1] in parameters else match[0], text)
 
 
 def reproduction(run: Run, *, profile: str, default_profile: str, given: Mapping[str, Any]) -> str:
@@ -159,4 +155,3 @@ def _texts(config: Config, run: Run) -> str:
         except OSError as error:
             raise UsageError(f"{file.name}: cannot be read: {error.strerror}") from None
     return "\n".join([*texts, *(run.table.command or ())])
-

@@ -158,5 +158,6 @@ def _format(path: Path) -> str:
             return name
     known = "json, yaml, toml, csv, tsv"
     raise MetricError(
-        f"{path.name}: no reader for files ending in {path.suffix!r}", hint=f"Name its format ({known}) beside its path."
+        f"{path.name}: no reader for files ending in {path.suffix!r}",
+        hint=f"Name its format ({known}) beside its path.",
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from fakes.git_server import READ, WRITE, GitServer, git_server
 from fakes.repositories import ENVIRON, Repository, repository
 
@@ -72,9 +73,7 @@ def test_server__tokens(server: GitServer, clone: Repository, token: str, right:
 def test_server__filters_can_be_off(server: GitServer, clone: Repository, tmp_path: Path) -> None:
     for name, filters in (("team/new", True), ("team/old", False)):
         clone.git("push", "--quiet", server.create(name, filters=filters), "main")
-        done = attempt(
-            clone, "clone", "--bare", "--filter=blob:none", f"{server.url}/{name}.git", str(tmp_path / name)
-        )
+        done = attempt(clone, "clone", "--bare", "--filter=blob:none", f"{server.url}/{name}.git", str(tmp_path / name))
         assert ("filtering not recognized" in done.stderr) is not filters
 
 

@@ -1,4 +1,4 @@
-"""Runs scripts and commands as plain processes: whatever a team trains with keeps its argv, its pools and its `__main__`."""
+"""Runs scripts and commands as plain processes, so that they keep their argv, their pools and their `__main__`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ _FRAME = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILI
 class CommandExecutor:
     """Executes jobs that are a program and its arguments."""
 
-    def execute(
-        self, job: Job, *, progress: Callable[[Progress], None], cancellation: process.Cancellation
-    ) -> Outcome:
+    def execute(self, job: Job, *, progress: Callable[[Progress], None], cancellation: process.Cancellation) -> Outcome:
         """Run the program to its end, its output in `log.txt`."""
         tail = bytearray()
         with (job.outputs / LOG).open("wb") as log:
@@ -47,7 +45,10 @@ class CommandExecutor:
             except OSError as error:
                 message = f"cannot start {job.argv[0]!r}: {error.strerror}"
                 return Outcome(
-                    status="failed", duration_s=0.0, error=Failure(kind="environment", message=message), outputs=Outputs(log=LOG)
+                    status="failed",
+                    duration_s=0.0,
+                    error=Failure(kind="environment", message=message),
+                    outputs=Outputs(log=LOG),
                 )
         status, failure = _judge(job, ended, bytes(tail).decode("utf-8", "replace"))
         warnings = (f"{ended.leftovers} process(es) outlived the run and were ended",) if ended.leftovers else ()
@@ -73,7 +74,9 @@ def _judge(job: Job, ended: process.Exit, tail: str) -> tuple[Status, Failure | 
     if ended.returncode < 0:
         name = _signal_name(-ended.returncode)
         if ended.out_of_memory:
-            return "crashed", Failure(kind="out-of-memory", message=f"killed by the system: out of memory ({name})", traceback=shown)
+            return "crashed", Failure(
+                kind="out-of-memory", message=f"killed by the system: out of memory ({name})", traceback=shown
+            )
         return "crashed", Failure(kind="signal", message=f"ended by {name}", traceback=shown)
     if ended.returncode > 0:
         last = lines[-1].strip() if lines and file else None

@@ -37,7 +37,7 @@ class Outcome:
     error: Failure | None = None
     cells: tuple[Cell, ...] = ()
     resources: Resources | None = None
-    outputs: Outputs = Outputs()  # relative to `Job.outputs`
+    outputs: Outputs = field(default_factory=Outputs)  # relative to `Job.outputs`
     warnings: tuple[str, ...] = ()
 
 

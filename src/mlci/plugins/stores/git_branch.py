@@ -108,9 +108,7 @@ class GitBranchStore:
         remote = self._remote()
         return f"branch {self.branch} of {remote.url}" if remote else f"local branch {self.branch}"
 
-    def _superseding(
-        self, objects: Objects, tip: str | None, wanted: Mapping[str, Record]
-    ) -> dict[str, Record]:
+    def _superseding(self, objects: Objects, tip: str | None, wanted: Mapping[str, Record]) -> dict[str, Record]:
         """Those of `wanted` that are not in the store, or newer than what is."""
         found = objects.locate(tip, wanted) if tip else {}
         contents = objects.read(found.values())
@@ -139,9 +137,7 @@ class GitBranchStore:
 
     def _remote(self) -> git.Remote | None:
         site = self.site
-        return git.remote(
-            site.folder, self.remote, site.environ, token=site.token, server_url=site.server_url
-        )
+        return git.remote(site.folder, self.remote, site.environ, token=site.token, server_url=site.server_url)
 
     @contextmanager
     def _opened(self) -> Iterator[Place]:

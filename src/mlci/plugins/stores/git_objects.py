@@ -124,13 +124,9 @@ class Objects:
                 tree[name] = Node("100644", oid)
         for name, inner in below.items():
             known = tree.get(name)
-            tree[name] = Node(
-                "40000", self._graft(known.oid if known and known.kind == "tree" else None, inner)
-            )
+            tree[name] = Node("40000", self._graft(known.oid if known and known.kind == "tree" else None, inner))
         lines = (f"{node.mode} {node.kind} {node.oid}\t{name}\0" for name, node in tree.items())
-        return self.git.run(
-            "mktree", "--missing", "-z", stdin="".join(lines).encode("utf-8", "surrogateescape")
-        )
+        return self.git.run("mktree", "--missing", "-z", stdin="".join(lines).encode("utf-8", "surrogateescape"))
 
     def _tree_of(self, root: str) -> str:
         return self.git.run("rev-parse", "--verify", "--quiet", f"{root}^{{tree}}")

@@ -99,9 +99,7 @@ class LocalPlace:
 
     def tip(self) -> str | None:
         """See `Place.tip`."""
-        return self.objects.git.answer(
-            "rev-parse", "--verify", "--quiet", f"refs/heads/{self.branch}^{{commit}}"
-        )
+        return self.objects.git.answer("rev-parse", "--verify", "--quiet", f"refs/heads/{self.branch}^{{commit}}")
 
     def publish(self, commit: str, expected: str | None) -> bool:
         """See `Place.publish`."""

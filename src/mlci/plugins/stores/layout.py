@@ -28,9 +28,7 @@ def path(run: str, profile: str, commit: str) -> str:
     """
     found = f"{ROOT}/{run}/{profile}/{commit[:2]}/{commit}.json"
     if not _PATH.fullmatch(found):
-        raise StoreError(
-            f"baseline: no record can be kept as run {run!r}, profile {profile!r}, commit {commit!r}"
-        )
+        raise StoreError(f"baseline: no record can be kept as run {run!r}, profile {profile!r}, commit {commit!r}")
     return found
 
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from fakes.records import record
 
+from fakes.records import record
 from mlci.core.documents import encode
 from mlci.errors import StoreError
 from mlci.plugins.stores import layout
@@ -42,7 +42,13 @@ def test_record_path__without_a_commit() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["README.md", f"runs/churn/full/bb/{A}.json", f"runs/churn/full/aa/{A}.txt", f"runs/churn/aa/{A}.json", ""],
+    [
+        "README.md",
+        f"runs/churn/full/bb/{A}.json",
+        f"runs/churn/full/aa/{A}.txt",
+        f"runs/churn/aa/{A}.json",
+        "",
+    ],
 )
 def test_entry__of_anything_else(path: str) -> None:
     assert layout.entry(path) is None

@@ -1,4 +1,4 @@
-"""Papermill's engine that tells the truth: a cell that never ran stays pending, a dead kernel is an exception, saves are few and atomic."""
+"""Papermill's engine that tells the truth: what never ran stays pending, a dead kernel is an exception."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Session:
     kernel_log: Any = None
     kernel_environ: dict[str, str] | None = None
     started: Callable[[int], None] = lambda _pid: None
-    positions: list[int] = field(default_factory=list)
+    positions: list[int | None] = field(default_factory=list)  # None: the cell that papermill injected
 
     def number(self, notebook: Any) -> None:  # noqa: ANN401
         """Count the cells as the source notebook does, without the cell that papermill injected."""
         shifted = self.source_cells is not None and len(notebook.cells) > self.source_cells
         position = 0
         for cell in notebook.cells:
-            if not (shifted and INJECTED in cell.metadata.get("tags", [])):
-                position += 1
-            self.positions.append(position)
+            injected = shifted and INJECTED in cell.metadata.get("tags", [])
+            position += not injected
+            self.positions.append(None if injected else position)
 
 
 class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]
@@ -192,7 +192,7 @@ def _is_clean_exit(error: CellExecutionError) -> bool:
     return error.ename == "SystemExit" and error.evalue in ("", "0", "None")
 
 
-def _failure(error: CellExecutionError, cell: Any, position: int) -> dict[str, Any]:  # noqa: ANN401
+def _failure(error: CellExecutionError, cell: Any, position: int | None) -> dict[str, Any]:  # noqa: ANN401
     tracebacks = [
         "\n".join(output.get("traceback", [])) for output in cell.get("outputs", []) if output.output_type == "error"
     ]

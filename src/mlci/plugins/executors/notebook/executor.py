@@ -33,9 +33,7 @@ class NotebookExecutor:
 
     environ: dict[str, str]
 
-    def execute(
-        self, job: Job, *, progress: Callable[[Progress], None], cancellation: process.Cancellation
-    ) -> Outcome:
+    def execute(self, job: Job, *, progress: Callable[[Progress], None], cancellation: process.Cancellation) -> Outcome:
         """Run the notebook to its end; the executed copy is `executed.ipynb`, what the kernel said aside `log.txt`."""
         events = _Events(job.outputs / LOG, progress)
         ended = process.supervise(
@@ -59,7 +57,7 @@ class NotebookExecutor:
             error=error,
             cells=tuple(msgspec.convert(said["cells"], list[Cell])),
             resources=Resources(cpu_s=ended.cpu_s, peak_memory_bytes=ended.peak_memory_bytes),
-            outputs=Outputs(notebook=NOTEBOOK if written else None, log=LOG if events.log.exists() else None),
+            outputs=Outputs(notebook=NOTEBOOK if written else None, log=LOG if _kept(events.log) else None),
             warnings=(f"{ended.leftovers} process(es) outlived the kernel and were ended",) if ended.leftovers else (),
         )
 
@@ -104,12 +102,27 @@ class _Events:
                 self._progress(Progress(cell=event["cell"], cells=event["cells"]))
 
 
+def _kept(log: Path) -> bool:
+    """Whether the log says anything; an empty one is removed."""
+    if log.exists() and not log.stat().st_size:
+        log.unlink()
+    return log.exists()
+
+
 def _silence(ended: process.Exit) -> dict[str, Any]:
     """The outcome of a worker that ended without a word."""
     if ended.cancelled:
-        return {"status": "cancelled", "cells": [], "error": {"kind": "cancelled", "message": "mlci was told to stop"}}
+        return {
+            "status": "cancelled",
+            "cells": [],
+            "error": {"kind": "cancelled", "message": "mlci was told to stop"},
+        }
     if ended.timed_out:
-        return {"status": "timed-out", "cells": [], "error": {"kind": "timeout", "message": "the deadline passed"}}
+        return {
+            "status": "timed-out",
+            "cells": [],
+            "error": {"kind": "timeout", "message": "the deadline passed"},
+        }
     message = f"the notebook's worker ended with status {ended.returncode}; see {LOG}"
     return {"status": "crashed", "cells": [], "error": {"kind": "dead-kernel", "message": message}}
 
@@ -121,5 +134,7 @@ def _failure(error: dict[str, Any] | None, job: Job, *, out_of_memory: bool) -> 
     if failure.kind == "timeout":
         return msgspec.structs.replace(failure, message=f"still running after {job.timeout_s:g} s")
     if failure.kind == "dead-kernel" and out_of_memory:
-        return msgspec.structs.replace(failure, kind="out-of-memory", message="the system killed the kernel: out of memory")
+        return msgspec.structs.replace(
+            failure, kind="out-of-memory", message="the system killed the kernel: out of memory"
+        )
     return failure

@@ -25,7 +25,7 @@ def load(path: Path) -> Any:  # noqa: ANN401 - nbformat publishes no types
         if path.suffix == ".py":
             return jupytext.read(path)
         return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-    except Exception as error:  # noqa: BLE001 - jupytext and nbformat raise whatever their parsers do
+    except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{path.name}: not a notebook: {first[:200]}") from None
 

@@ -110,7 +110,7 @@ def _execute(job: dict[str, Any], stopper: _Stopper) -> dict[str, Any]:
             )
         except PapermillExecutionError:
             pass  # the session knows, and knows better: an expected exception is none
-        except Exception as error:  # noqa: BLE001 - a kernel can go in many ways; the status says that it went
+        except Exception as error:
             lost = f"{type(error).__name__}: {error}".splitlines()[0]
     outcome = _outcome(session, stopper, lost)
     if session.notebook is not None:
@@ -129,9 +129,17 @@ def _outcome(session: Any, stopper: _Stopper, lost: str | None) -> dict[str, Any
     failure = session.failure
     where = {"cell": session.cell} if failure is None else failure
     if stopper.status == "timed-out":
-        return {"status": "timed-out", "cells": cells, "error": {**where, "kind": "timeout", "message": "the deadline passed"}}
+        return {
+            "status": "timed-out",
+            "cells": cells,
+            "error": {**where, "kind": "timeout", "message": "the deadline passed"},
+        }
     if stopper.status == "cancelled":
-        return {"status": "cancelled", "cells": cells, "error": {**where, "kind": "cancelled", "message": "mlci was told to stop"}}
+        return {
+            "status": "cancelled",
+            "cells": cells,
+            "error": {**where, "kind": "cancelled", "message": "mlci was told to stop"},
+        }
     if failure is not None:
         return {"status": "failed", "cells": cells, "error": failure}
     if lost is not None:
@@ -139,7 +147,11 @@ def _outcome(session: Any, stopper: _Stopper, lost: str | None) -> dict[str, Any
             message = f"the kernel did not start: {lost}"
         else:
             message = "the kernel died while this cell ran" if "DeadKernel" in lost else lost
-        return {"status": "crashed", "cells": cells, "error": {"kind": "dead-kernel", "message": message, "cell": session.cell}}
+        return {
+            "status": "crashed",
+            "cells": cells,
+            "error": {"kind": "dead-kernel", "message": message, "cell": session.cell},
+        }
     return {"status": "succeeded", "cells": cells, "error": None}
 
 
@@ -156,7 +168,7 @@ def _cells(session: Any) -> list[dict[str, Any]]:  # noqa: ANN401
             "duration_s": cell.metadata.papermill.get("duration"),
         }
         for position, cell in zip(session.positions, sources, strict=False)
-        if cell.cell_type == "code"
+        if cell.cell_type == "code" and position is not None
     ]
 
 

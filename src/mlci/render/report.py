@@ -1,0 +1,317 @@
+"""What the report says, apart from how it looks: a few lines for everybody, then sections for who wants more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mlci.core.documents import BaselineRef, Comparison, Delta, Record
+from mlci.render.text import counted, duration, headline, number, pair, signed, size
+
+_MAX_POINTS = 4  # problems above the fold; the rest is counted there and listed below
+_MAX_TRACEBACK_LINES = 40
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """Somebody else's words: a name, a path, an error message; every renderer makes them inert."""
+
+    text: str
+
+
+Line = tuple[str | Quoted, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headers."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Line, ...], ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Text of many lines, such as a traceback."""
+
+    caption: Line
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part below the fold."""
+
+    title: str
+    body: tuple[Line | Table | Block, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report."""
+
+    mark: str  # pass | fail | warn
+    headline: str
+    points: tuple[Line, ...]
+    footer: tuple[Line, ...]
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meta:
+    """What a report says beside the numbers.
+
+    Args:
+        id: The configuration's.
+        commit: What was measured.
+        profile: Under which profile.
+        run_url: The page of the workflow run.
+        command: Does it again on a laptop.
+        artifact: Where executed notebooks and logs are.
+    """
+
+    id: str = "main"
+    commit: str | None = None
+    profile: str = "default"
+    run_url: str | None = None
+    command: str = "mlci ci"
+    artifact: str = ".mlci/"
+
+
+def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Report:
+    """Decide what to say; a pass says it in two lines."""
+    points = [*_failed_runs(records), *_gate_points(comparison)]
+    if len(points) > _MAX_POINTS:
+        points = [*points[: _MAX_POINTS - 1], (f"and {len(points) - _MAX_POINTS + 1} more, below",)]
+    total = sum(record.duration_s for record in records)
+    baseline = _baseline_line(comparison, meta)
+    clean = comparison.verdict == "pass" and not comparison.blocks and not points
+    footer: tuple[Line, ...] = (
+        ((*baseline, f" · took {duration(total)}"),)
+        if clean
+        else (
+            baseline,
+            ("Executed notebooks and logs: ", Quoted(_where(records)), " in ", Quoted(meta.artifact)),
+            ("Again on a laptop: ", Quoted(meta.command), f" · took {duration(total)}"),
+        )
+    )
+    return Report(
+        mark="pass" if clean else "fail" if comparison.blocks or comparison.verdict == "fail" else "warn",
+        headline=headline(comparison, records),
+        points=tuple(points),
+        footer=footer,
+        sections=tuple(section for section in _sections(comparison, records, meta) if section.body),
+    )
+
+
+def _failed_runs(records: Sequence[Record]) -> Iterator[Line]:
+    for record in records:
+        if record.status in ("succeeded", "skipped") and not record.error:
+            continue
+        yield (Quoted(record.name), f" {record.status}", *_place(record), ": ", Quoted(_message(record)))
+
+
+def _place(record: Record) -> Line:
+    error = record.error
+    if error is None or error.file is None:
+        return ()
+    cell = f", cell {error.cell}" if error.cell else ""
+    line = f", line {error.line}" if error.line else ""
+    return (" in ", Quoted(error.file), f"{cell}{line}")
+
+
+def _message(record: Record) -> str:
+    return record.error.message if record.error else record.reason or record.status
+
+
+def _gate_points(comparison: Comparison) -> Iterator[Line]:
+    order = {"fail": 0, "inconclusive": 1, "no-baseline": 2}
+    seen = sorted((delta for delta in comparison.deltas if delta.gate in order), key=lambda delta: order[delta.gate])
+    missing = [delta for delta in seen if delta.gate == "no-baseline"]
+    for delta in seen:
+        if delta.gate != "no-baseline":
+            yield _point(delta)
+    if missing:
+        yield (f"{counted(len(missing), 'gated metric')} without a baseline to compare with",)
+
+
+def _point(delta: Delta) -> Line:
+    if delta.baseline is None or delta.current is None:
+        value = () if delta.current is None else (f" = {number(delta.current)}",)
+        return (
+            Quoted(delta.run),
+            " ",
+            Quoted(_named(delta)),
+            *value,
+            ": ",
+            Quoted(delta.reason or delta.gate),
+        )
+    before, now = pair(delta.baseline, delta.current)
+    change = "" if delta.change is None else f" ({signed(delta.change)}{_relative(delta)})"
+    reason = delta.reason or delta.gate
+    rule = f"; rule: {delta.tolerance}" if delta.tolerance else ""
+    word = "" if delta.gate == "fail" else f"{delta.gate}: "
+    return (
+        Quoted(delta.run),
+        " ",
+        Quoted(_named(delta)),
+        f" {before} → {now}{change}: ",
+        word,
+        Quoted(reason),
+        rule,
+    )
+
+
+def _relative(delta: Delta) -> str:
+    if not delta.baseline or delta.change is None:
+        return ""
+    return f", {signed(100 * delta.change / abs(delta.baseline))}%"
+
+
+def _named(delta: Delta) -> str:
+    return f"{delta.metric} [{delta.slice}]" if delta.slice else delta.metric
+
+
+def _baseline_line(comparison: Comparison, meta: Meta) -> Line:
+    found = {(ref.commit, ref.distance) for ref in comparison.baselines.values() if ref.commit}
+    missing = [(run, ref) for run, ref in comparison.baselines.items() if not ref.commit]
+    commit: Line = ("Commit ", Quoted(meta.commit[:7]), ", ") if meta.commit else ()
+    profile: Line = (", profile ", Quoted(meta.profile))
+    if not found:
+        reason = next((ref.reason for _, ref in missing if ref.reason), None)
+        return (*commit, "no baseline", *((": ", Quoted(reason)) if reason else ()), *profile)
+    if len(found) > 1:
+        return (*commit, f"baselines of {len(found)} commits, see below", *profile)
+    sha, distance = next(iter(found))
+    without = f"; {counted(len(missing), 'run')} without" if missing else ""
+    return (*commit, "baseline ", Quoted((sha or "")[:7]), f" ({_distance(distance)}{without})", *profile)
+
+
+def _distance(distance: int | None) -> str:
+    return "the merge base" if not distance else f"{counted(distance, 'commit')} before the merge base"
+
+
+def _where(records: Sequence[Record]) -> str:
+    bad = [record for record in records if record.status not in ("succeeded", "skipped")]
+    for record in [*bad, *records]:
+        for outputs in record.outputs:
+            if outputs.notebook or outputs.log:
+                return outputs.notebook or outputs.log or ""
+    return "outputs/"
+
+
+def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Iterator[Section]:
+    gated = [delta for delta in comparison.deltas if delta.gate != "none"]
+    other = [delta for delta in comparison.deltas if delta.gate == "none"]
+    yield Section(f"Gated metrics ({len(gated)})", _metrics(gated, gated=True))
+    yield Section(f"Other metrics ({len(other)})", _metrics(other, gated=False))
+    ran = [record for record in records if record.status != "skipped"]
+    yield Section(f"Runs ({len(ran)})", _runs(ran, comparison))
+    skipped = [record for record in records if record.status == "skipped"]
+    yield Section(
+        f"Skipped ({len(skipped)})",
+        tuple((Quoted(record.name), ": ", Quoted(record.reason or "")) for record in skipped),
+    )
+    yield Section("Baselines", tuple(_baselines(comparison)))
+    changed = [(run, line) for run, ref in comparison.baselines.items() for line in ref.changed]
+    yield Section(
+        f"Changed since the baseline ({len(changed)})",
+        tuple((Quoted(run), ": ", Quoted(line)) for run, line in changed),
+    )
+    yield Section("Tracebacks", tuple(_tracebacks(records)))
+    yield Section("Files", tuple(_files(records, meta)))
+
+
+def _metrics(deltas: Sequence[Delta], *, gated: bool) -> tuple[Table, ...]:
+    if not deltas:
+        return ()
+    rows = tuple(_row(delta, gated=gated) for delta in deltas)
+    last = ("Rule", "Gate") if gated else ("Verdict",)
+    return (Table(("Run", "Metric", "Baseline", "Now", "Change", *last), rows),)
+
+
+def _row(delta: Delta, *, gated: bool) -> tuple[Line, ...]:
+    if delta.baseline is not None and delta.current is not None:
+        before, now = pair(delta.baseline, delta.current)
+    else:
+        before, now = ("–" if value is None else number(value) for value in (delta.baseline, delta.current))
+    unit: Line = (" ", Quoted(delta.unit)) if delta.unit else ()
+    change = "–" if delta.change is None else f"{signed(delta.change)}{_relative(delta)}"
+    verdict: Line = (_verdict(delta),)
+    reason: Line = (": ", Quoted(delta.reason)) if delta.reason and delta.gate != "pass" else ()
+    last = ((delta.tolerance or "–",), (delta.gate, *reason)) if gated else (verdict,)
+    metric: Line = (Quoted(_named(delta)), *unit)
+    return (
+        (Quoted(delta.run),),
+        metric,
+        (before,),
+        (now,),
+        (change, " ", *verdict) if gated else (change,),
+        *last,
+    )
+
+
+def _verdict(delta: Delta) -> str:
+    if delta.verdict == "inconclusive" and delta.direction is None:
+        return "changed"
+    return delta.verdict
+
+
+def _runs(records: Sequence[Record], comparison: Comparison) -> tuple[Table, ...]:
+    if not records:
+        return ()
+    rows = tuple(_run_row(record, comparison.baselines.get(record.name)) for record in records)
+    return (Table(("Run", "Status", "Seeds", "Duration", "CPU", "Peak memory"), rows),)
+
+
+def _run_row(record: Record, baseline: BaselineRef | None) -> tuple[Line, ...]:
+    used = record.resources
+    before = duration(baseline.duration_s) if baseline and baseline.duration_s is not None else None
+    memory = size(baseline.peak_memory_bytes) if baseline and baseline.peak_memory_bytes else None
+    return (
+        (Quoted(record.name),),
+        (record.status,),
+        (str(len(record.seeds) or "–"),),
+        (_was(duration(record.duration_s), before),),
+        (duration(used.cpu_s) if used else "–",),
+        (_was(size(used.peak_memory_bytes) if used else "–", memory),),
+    )
+
+
+def _was(now: str, before: str | None) -> str:
+    return f"{now} (was {before})" if before else now
+
+
+def _baselines(comparison: Comparison) -> Iterator[Line]:
+    for run, ref in comparison.baselines.items():
+        if ref.commit is None:
+            yield (Quoted(run), ": none: ", Quoted(ref.reason or "not known"))
+            continue
+        when: Line = (", measured ", Quoted(ref.created_at)) if ref.created_at else ()
+        note: Line = ("; ", Quoted(ref.reason)) if ref.reason else ()
+        yield (Quoted(run), ": ", Quoted(ref.commit[:12]), f", {_distance(ref.distance)}", *when, *note)
+
+
+def _tracebacks(records: Sequence[Record]) -> Iterator[Block]:
+    for record in records:
+        if record.error and record.error.traceback:
+            lines = record.error.traceback.rstrip().splitlines()
+            cut = ["…"] if len(lines) > _MAX_TRACEBACK_LINES else []
+            yield Block((Quoted(record.name), *_place(record)), "\n".join([*cut, *lines[-_MAX_TRACEBACK_LINES:]]))
+
+
+def _files(records: Sequence[Record], meta: Meta) -> Iterator[Line]:
+    for record in records:
+        for outputs in record.outputs:
+            kept = [outputs.notebook, outputs.log, *(plot.stored for plot in outputs.plots)]
+            for path in filter(None, kept):
+                yield (Quoted(record.name), ": ", Quoted(path))
+        for artifact in record.artifacts:
+            yield (
+                Quoted(record.name),
+                ": ",
+                Quoted(artifact.path),
+                f", {size(artifact.size)}, sha256 {artifact.sha256[:12]}",
+            )
+    if meta.run_url:
+        yield ("All of it in the artifact of ", Quoted(meta.run_url))
