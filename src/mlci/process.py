@@ -197,7 +197,10 @@ def supervise(
     tree = _Tree(process.pid, marker, meter_root=meter_root)
     timed_out = cancelled = False
     try:
-        while not _ended(process, tree):
+        pause = _POLL_S
+        while not _ended(process, tree, within_s=pause):
+            # Short processes are metered as well: often at first, then at the meter's period.
+            pause = min(2 * pause, _SAMPLE_S)
             if cancellation:
                 cancelled = True
             elif timeout_s is not None and time.monotonic() - start >= timeout_s:
@@ -230,7 +233,7 @@ def _pump(process: subprocess.Popen[bytes], on_output: Callable[[bytes], None]) 
             on_output(chunk)
 
 
-def _ended(process: subprocess.Popen[bytes], tree: _Tree, within_s: float = _SAMPLE_S) -> bool:
+def _ended(process: subprocess.Popen[bytes], tree: _Tree, within_s: float) -> bool:
     """Wait up to `within_s` for the root to end, then take a sample of the tree."""
     deadline = time.monotonic() + within_s
     while not tree.reap_root(process):
@@ -262,8 +265,10 @@ class _Tree:
     _cpu: dict[tuple[int, float], float] = field(default_factory=dict)
     _seen: dict[tuple[int, float], psutil.Process] = field(default_factory=dict)
     _before: set[int] = field(default_factory=set)
+    _inherited: int = 0
 
     def __post_init__(self) -> None:
+        self._inherited = _own_peak()
         _active.add(self.root)
         self._before = {child.pid for child in psutil.Process().children() if child.pid != self.root}
         self.sample()
@@ -312,8 +317,10 @@ class _Tree:
         process.returncode = os.waitstatus_to_exitcode(status)
         if self.meter_root:
             self._root_cpu_s = usage.ru_utime + usage.ru_stime
-            unit = 1 if sys.platform == "darwin" else 1024
-            self.peak_memory_bytes = max(self.peak_memory_bytes, usage.ru_maxrss * unit)
+            # A child inherits the peak of the process that forked it: only a higher one is its own.
+            if usage.ru_maxrss > self._inherited:
+                unit = 1 if sys.platform == "darwin" else 1024
+                self.peak_memory_bytes = max(self.peak_memory_bytes, usage.ru_maxrss * unit)
         return True
 
     def kill_root(self, process: subprocess.Popen[bytes]) -> None:
@@ -376,6 +383,15 @@ class _Tree:
 
 
 _active: set[int] = set()
+
+
+def _own_peak() -> int:
+    """Mlci's own peak resident set, in the unit of `ru_maxrss`."""
+    if sys.platform == "win32":
+        return 0
+    import resource  # noqa: PLC0415 - does not exist on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _is_alive(process: psutil.Process) -> bool:

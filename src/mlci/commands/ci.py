@@ -9,7 +9,7 @@ import click
 from mlci.commands.baseline import save
 from mlci.commands.compare import compare
 from mlci.commands.gate import check_gate
-from mlci.commands.record import record
+from mlci.commands.record import record_own
 from mlci.commands.report import write_report
 from mlci.commands.run import check_succeeded, display_for, run_all
 from mlci.core.documents import Comparison, RecordsDocument
@@ -28,10 +28,7 @@ def ci(project: Project, options: Options, display: Display) -> None:
         GateFailedError: The gate blocks.
     """
     document = run_all(project, options, display)
-    records, notes = record([project.workspace])
-    project.workspace.write(RECORDS, records)
-    for note in notes:
-        project.invocation.say(note)
+    records = record_own(project)
     comparison = compare(project)
     text = write_report(project, comparison, records)
     _publish(project, comparison, records, text)

@@ -10,7 +10,8 @@ import click
 from mlci.core.documents import RecordsDocument
 from mlci.core.record import fold
 from mlci.project import Invocation, Project
-from mlci.workspace import RECORDS, Workspace
+from mlci.render.text import counted
+from mlci.workspace import RECORDS, RUNS, Workspace
 
 
 def record(workspaces: Sequence[Workspace]) -> tuple[RecordsDocument, tuple[str, ...]]:
@@ -18,6 +19,17 @@ def record(workspaces: Sequence[Workspace]) -> tuple[RecordsDocument, tuple[str,
     read = [workspace.runs() for workspace in workspaces]
     records, notes = fold([document for document, _ in read])
     return RecordsDocument(made_from=tuple(digest for _, digest in read), records=records), notes
+
+
+def record_own(project: Project, workspaces: Sequence[Workspace] = ()) -> RecordsDocument:
+    """Fold `workspaces`, or the project's own, into its `record.json`; notes go to the user."""
+    document, notes = record(workspaces or [project.workspace])
+    if workspaces:
+        project.workspace.path(RUNS).unlink(missing_ok=True)
+    project.workspace.write(RECORDS, document)
+    for note in notes:
+        project.invocation.say(note)
+    return document
 
 
 @click.command("record")
@@ -34,12 +46,6 @@ def command(invocation: Invocation, folders: tuple[Path, ...]) -> None:
       mlci record downloaded/cpu downloaded/gpu
     """
     project = Project.open(invocation)
-    sources = [Workspace(invocation.folder / folder) for folder in folders] or [project.workspace]
-    document, notes = record(sources)
-    if folders:
-        project.workspace.path("run.json").unlink(missing_ok=True)
-    project.workspace.write(RECORDS, document)
-    for note in notes:
-        invocation.say(note)
+    document = record_own(project, [Workspace(invocation.folder / folder) for folder in folders])
     for item in document.records:
-        click.echo(f"{item.name}: {item.status}, {len(item.metrics)} metrics")
+        click.echo(f"{item.name}: {item.status}, {counted(len(item.metrics), 'metric')}")

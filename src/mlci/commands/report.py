@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import click
 
+from mlci.config import DEFAULT_PROFILE
 from mlci.core.documents import Comparison, RecordsDocument, encode
 from mlci.project import Invocation, Project
 from mlci.render import markdown, terminal
@@ -22,29 +24,26 @@ def write_report(project: Project, comparison: Comparison, records: RecordsDocum
 
 def meta_of(project: Project, records: RecordsDocument) -> Meta:
     """What the report says beside the numbers."""
-    first = records.records[0] if records.records else None
-    in_ci = project.context.in_actions
+    first = next(iter(records.records), None)
     return Meta(
         id=project.config.settings.id,
         commit=first.origin.commit if first else None,
         profile=first.profile if first else "default",
         run_url=project.context.run_url,
-        command="mlci ci" if first is None else " && ".join(_commands(records)) or "mlci run",
-        artifact="the workflow's artifact" if in_ci else f"{project.workspace.folder.name}/",
+        command=_again(project, records),
+        workspace=project.workspace.folder.name,
+        uploaded=project.context.in_actions,
     )
 
 
-def _commands(records: RecordsDocument) -> list[str]:
-    """One command that runs what did not succeed, or everything."""
-    bad = [
-        record.command for record in records.records if record.status not in ("succeeded", "skipped") and record.command
-    ]
-    return bad[:1] or [command for command in [_whole(records)] if command]
-
-
-def _whole(records: RecordsDocument) -> str:
-    profile = records.records[0].profile if records.records else "default"
-    return "mlci run" if profile == "default" else f"mlci run --profile {profile}"
+def _again(project: Project, records: RecordsDocument) -> str:
+    """The command, from the repository's top, that runs what did not succeed, or else everything."""
+    failed = [record.command for record in records.records if record.error and record.command]
+    profile = next((record.profile for record in records.records), DEFAULT_PROFILE)
+    everything = "mlci run" if profile == DEFAULT_PROFILE else f"mlci run --profile {profile}"
+    command = failed[0] if failed else everything
+    folder = project.config.root.relative_to(project.config.repository).as_posix()
+    return command if folder == "." else command.replace("mlci", f"mlci -C {shlex.quote(folder)}", 1)
 
 
 @click.command("report")

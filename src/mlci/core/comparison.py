@@ -11,6 +11,7 @@ from mlci.core.documents import (
     BaselineRef,
     Comparison,
     Delta,
+    Direction,
     GateResult,
     Metric,
     Overall,
@@ -107,7 +108,7 @@ def _required(tiers: Tiers) -> Iterator[Rule]:
 
 def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | None, *, compared: bool) -> Delta:
     direction = (rule.direction if rule else None) or metric.direction or infer_direction(metric.name)
-    gate, reason = _gate(rule, direction, metric, before)
+    gate, reason = _gate(rule, direction, metric, before, compared=compared)
     verdict: Verdict = _verdict(direction, before.value, metric.value) if before else "new"
     if before is None and not compared and gate == "none":
         reason = None
@@ -128,7 +129,7 @@ def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | N
 
 
 def _gate(
-    rule: Rule | None, direction: str | None, metric: Metric, before: Metric | None
+    rule: Rule | None, direction: Direction | None, metric: Metric, before: Metric | None, *, compared: bool
 ) -> tuple[GateResult, str | None]:
     if rule is None:
         return "none", None
@@ -143,13 +144,13 @@ def _gate(
     if not bounds_change(rule):
         return "pass", None
     if before is None:
-        return "no-baseline", "the baseline does not have it"
+        return "no-baseline", "the baseline does not have it" if compared else "there is no baseline"
     if math.isnan(before.value):
         return "no-baseline", "the baseline is NaN"
-    return judge_change(rule, direction, before.value, metric.value)  # type: ignore[arg-type]
+    return judge_change(rule, direction, before.value, metric.value)
 
 
-def _verdict(direction: str | None, before: float, now: float) -> Verdict:
+def _verdict(direction: Direction | None, before: float, now: float) -> Verdict:
     if math.isnan(now) or math.isnan(before):
         return "inconclusive"
     if same(before, now):

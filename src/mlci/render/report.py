@@ -67,7 +67,8 @@ class Meta:
         profile: Under which profile.
         run_url: The page of the workflow run.
         command: Does it again on a laptop.
-        artifact: Where executed notebooks and logs are.
+        workspace: The folder that paths of outputs are relative to.
+        uploaded: Whether it was on a runner, so that people find it in the workflow's artifact.
     """
 
     id: str = "main"
@@ -75,7 +76,8 @@ class Meta:
     profile: str = "default"
     run_url: str | None = None
     command: str = "mlci ci"
-    artifact: str = ".mlci/"
+    workspace: str = ".mlci"
+    uploaded: bool = False
 
 
 def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Report:
@@ -91,7 +93,7 @@ def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Repo
         if clean
         else (
             baseline,
-            ("Executed notebooks and logs: ", Quoted(_where(records)), " in ", Quoted(meta.artifact)),
+            ("Executed notebook or log: ", Quoted(_where(comparison, records, meta)), *_uploaded(meta)),
             ("Again on a laptop: ", Quoted(meta.command), f" · took {duration(total)}"),
         )
     )
@@ -149,7 +151,6 @@ def _point(delta: Delta) -> Line:
     before, now = pair(delta.baseline, delta.current)
     change = "" if delta.change is None else f" ({signed(delta.change)}{_relative(delta)})"
     reason = delta.reason or delta.gate
-    rule = f"; rule: {delta.tolerance}" if delta.tolerance else ""
     word = "" if delta.gate == "fail" else f"{delta.gate}: "
     return (
         Quoted(delta.run),
@@ -191,13 +192,19 @@ def _distance(distance: int | None) -> str:
     return "the merge base" if not distance else f"{counted(distance, 'commit')} before the merge base"
 
 
-def _where(records: Sequence[Record]) -> str:
-    bad = [record for record in records if record.status not in ("succeeded", "skipped")]
-    for record in [*bad, *records]:
+def _where(comparison: Comparison, records: Sequence[Record], meta: Meta) -> str:
+    """What to open first: of a run that failed, else of one that got worse, else of any."""
+    worse = {delta.run for delta in comparison.deltas if delta.gate == "fail"}
+    failed = [record for record in records if record.status not in ("succeeded", "skipped")]
+    for record in [*failed, *(record for record in records if record.name in worse), *records]:
         for outputs in record.outputs:
             if outputs.notebook or outputs.log:
-                return outputs.notebook or outputs.log or ""
-    return "outputs/"
+                return f"{meta.workspace}/{outputs.notebook or outputs.log}"
+    return f"{meta.workspace}/outputs"
+
+
+def _uploaded(meta: Meta) -> Line:
+    return (", in the workflow's artifact if it uploads one",) if meta.uploaded else ()
 
 
 def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Iterator[Section]:
@@ -236,7 +243,7 @@ def _row(delta: Delta, *, gated: bool) -> tuple[Line, ...]:
     else:
         before, now = ("–" if value is None else number(value) for value in (delta.baseline, delta.current))
     unit: Line = (" ", Quoted(delta.unit)) if delta.unit else ()
-    change = "–" if delta.change is None else f"{signed(delta.change)}{_relative(delta)}"
+    change = "–" if not delta.change else f"{signed(delta.change)}{_relative(delta)}"
     verdict: Line = (_verdict(delta),)
     reason: Line = (": ", Quoted(delta.reason)) if delta.reason and delta.gate != "pass" else ()
     last = ((delta.tolerance or "–",), (delta.gate, *reason)) if gated else (verdict,)
@@ -305,7 +312,7 @@ def _files(records: Sequence[Record], meta: Meta) -> Iterator[Line]:
         for outputs in record.outputs:
             kept = [outputs.notebook, outputs.log, *(plot.stored for plot in outputs.plots)]
             for path in filter(None, kept):
-                yield (Quoted(record.name), ": ", Quoted(path))
+                yield (Quoted(record.name), ": ", Quoted(f"{meta.workspace}/{path}"))
         for artifact in record.artifacts:
             yield (
                 Quoted(record.name),
@@ -314,4 +321,4 @@ def _files(records: Sequence[Record], meta: Meta) -> Iterator[Line]:
                 f", {size(artifact.size)}, sha256 {artifact.sha256[:12]}",
             )
     if meta.run_url:
-        yield ("All of it in the artifact of ", Quoted(meta.run_url))
+        yield ("Measured by ", Quoted(meta.run_url))
