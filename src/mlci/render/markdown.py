@@ -53,7 +53,7 @@ def fence(text: str) -> str:
 
 def _quoted(part: Quoted) -> str:
     text = plain(part.text)
-    return text if " " in text and _HARMLESS.fullmatch(text) else code(text)
+    return text if part.prose and _HARMLESS.fullmatch(text) else code(text)
 
 
 def _fold(built: Report, meta: Meta) -> str:

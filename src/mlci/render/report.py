@@ -14,12 +14,23 @@ _MAX_TRACEBACK_LINES = 40
 
 @dataclass(frozen=True)
 class Quoted:
-    """Somebody else's words: a name, a path, an error message; every renderer makes them inert."""
+    """Somebody else's words; every renderer makes them inert.
+
+    Args:
+        text: What they say.
+        prose: It reads as a sentence, unlike a name, a path or a command.
+    """
 
     text: str
+    prose: bool = False
 
 
 Line = tuple[str | Quoted, ...]
+
+
+def said(text: str) -> Quoted:
+    """A sentence of somebody else's, such as a reason."""
+    return Quoted(text, prose=True)
 
 
 @dataclass(frozen=True)
@@ -146,10 +157,10 @@ def _point(delta: Delta) -> Line:
             Quoted(_named(delta)),
             *value,
             ": ",
-            Quoted(delta.reason or delta.gate),
+            said(delta.reason or delta.gate),
         )
     before, now = pair(delta.baseline, delta.current)
-    change = "" if delta.change is None else f" ({signed(delta.change)}{_relative(delta)})"
+    change = "" if delta.change is None else f", {signed(delta.change)}{_relative(delta)}"
     reason = delta.reason or delta.gate
     word = "" if delta.gate == "fail" else f"{delta.gate}: "
     return (
@@ -158,15 +169,14 @@ def _point(delta: Delta) -> Line:
         Quoted(_named(delta)),
         f" {before} → {now}{change}: ",
         word,
-        Quoted(reason),
-        rule,
+        said(reason),
     )
 
 
 def _relative(delta: Delta) -> str:
     if not delta.baseline or delta.change is None:
         return ""
-    return f", {signed(100 * delta.change / abs(delta.baseline))}%"
+    return f" ({signed(100 * delta.change / abs(delta.baseline))}%)"
 
 
 def _named(delta: Delta) -> str:
@@ -180,7 +190,7 @@ def _baseline_line(comparison: Comparison, meta: Meta) -> Line:
     profile: Line = (", profile ", Quoted(meta.profile))
     if not found:
         reason = next((ref.reason for _, ref in missing if ref.reason), None)
-        return (*commit, "no baseline", *((": ", Quoted(reason)) if reason else ()), *profile)
+        return (*commit, "no baseline", *((": ", said(reason)) if reason else ()), *profile)
     if len(found) > 1:
         return (*commit, f"baselines of {len(found)} commits, see below", *profile)
     sha, distance = next(iter(found))
@@ -217,13 +227,13 @@ def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> 
     skipped = [record for record in records if record.status == "skipped"]
     yield Section(
         f"Skipped ({len(skipped)})",
-        tuple((Quoted(record.name), ": ", Quoted(record.reason or "")) for record in skipped),
+        tuple((Quoted(record.name), ": ", said(record.reason or "")) for record in skipped),
     )
     yield Section("Baselines", tuple(_baselines(comparison)))
     changed = [(run, line) for run, ref in comparison.baselines.items() for line in ref.changed]
     yield Section(
         f"Changed since the baseline ({len(changed)})",
-        tuple((Quoted(run), ": ", Quoted(line)) for run, line in changed),
+        tuple((Quoted(run), ": ", said(line)) for run, line in changed),
     )
     yield Section("Tracebacks", tuple(_tracebacks(records)))
     yield Section("Files", tuple(_files(records, meta)))
@@ -243,9 +253,9 @@ def _row(delta: Delta, *, gated: bool) -> tuple[Line, ...]:
     else:
         before, now = ("–" if value is None else number(value) for value in (delta.baseline, delta.current))
     unit: Line = (" ", Quoted(delta.unit)) if delta.unit else ()
-    change = "–" if not delta.change else f"{signed(delta.change)}{_relative(delta)}"
+    change = f"{signed(delta.change)}{_relative(delta)}" if delta.change else "–"
     verdict: Line = (_verdict(delta),)
-    reason: Line = (": ", Quoted(delta.reason)) if delta.reason and delta.gate != "pass" else ()
+    reason: Line = (": ", said(delta.reason)) if delta.reason and delta.gate != "pass" else ()
     last = ((delta.tolerance or "–",), (delta.gate, *reason)) if gated else (verdict,)
     metric: Line = (Quoted(_named(delta)), *unit)
     return (
@@ -253,7 +263,7 @@ def _row(delta: Delta, *, gated: bool) -> tuple[Line, ...]:
         metric,
         (before,),
         (now,),
-        (change, " ", *verdict) if gated else (change,),
+        (change, ", ", *verdict) if gated else (change,),
         *last,
     )
 
@@ -292,10 +302,10 @@ def _was(now: str, before: str | None) -> str:
 def _baselines(comparison: Comparison) -> Iterator[Line]:
     for run, ref in comparison.baselines.items():
         if ref.commit is None:
-            yield (Quoted(run), ": none: ", Quoted(ref.reason or "not known"))
+            yield (Quoted(run), ": none: ", said(ref.reason or "not known"))
             continue
         when: Line = (", measured ", Quoted(ref.created_at)) if ref.created_at else ()
-        note: Line = ("; ", Quoted(ref.reason)) if ref.reason else ()
+        note: Line = ("; ", said(ref.reason)) if ref.reason else ()
         yield (Quoted(run), ": ", Quoted(ref.commit[:12]), f", {_distance(ref.distance)}", *when, *note)
 
 

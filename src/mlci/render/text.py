@@ -82,8 +82,8 @@ def headline(comparison: Comparison, records: Sequence[Record]) -> str:
     """The verdict, whether it blocks, and the counts behind it: one line of mlci's own words."""
     verdict = "fail" if comparison.blocks else comparison.verdict
     said = {"pass": "pass", "fail": "fail", "inconclusive": "inconclusive", "no-baseline": "no baseline"}[verdict]
-    if verdict != "pass" and not comparison.blocks:
-        said += ", not blocking"
+    if verdict != "pass":
+        said += ", blocking" if comparison.blocks else ", not blocking"
     return f"{said}: {', '.join(_counts(comparison, records))}"
 
 
