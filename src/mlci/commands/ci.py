@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from mlci.commands.baseline import save
 from mlci.commands.compare import compare
 from mlci.commands.gate import check_gate
 from mlci.commands.record import record_own
-from mlci.commands.report import write_report
+from mlci.commands.report import terminal_report, write_report
 from mlci.commands.run import check_succeeded, display_for, run_all
-from mlci.core.documents import Comparison, RecordsDocument
+from mlci.core.documents import Comparison, Failure, RecordsDocument
 from mlci.project import Invocation, Project
-from mlci.render.text import summary_line
+from mlci.render.text import regressions, summary_line
 from mlci.running.display import Display
 from mlci.running.session import Options
 from mlci.workspace import RECORDS, REPORT
@@ -47,26 +45,34 @@ def _publish(project: Project, comparison: Comparison, records: RecordsDocument,
     actions.append_summary(text)
     for item in records.records:
         if item.error:
-            actions.annotate("error", item.error.message, file=item.error.file, line=_line(item.error), title=item.name)
+            _annotate(project, item.name, item.error)
     for delta in comparison.deltas:
         if delta.gate == "fail":
             actions.annotate("error", delta.reason or f"{delta.metric} got worse", title=f"{delta.run}: {delta.metric}")
     actions.finish()
-    regressions = [delta.metric for delta in comparison.deltas if delta.verdict == "regressed" and delta.gate == "fail"]
     actions.set_outputs(
         {
             "verdict": "fail" if comparison.blocks else comparison.verdict,
             "summary": summary,
-            "regressions": str(len(regressions)),
+            "regressions": str(len(regressions(comparison))),
             "record": str(project.workspace.path(RECORDS)),
             "report": str(project.workspace.path(REPORT)),
         }
     )
-    click.echo(summary)
+    with actions.group("Report"), actions.inert():
+        click.echo(terminal_report(project, comparison, records))
 
 
-def _line(error: Any) -> int | None:  # noqa: ANN401 - Failure, read for one field
-    return error.line if error.cell is None else None
+def _annotate(project: Project, run: str, error: Failure) -> None:
+    folder = project.config.root.relative_to(project.config.repository)
+    project.invocation.actions.annotate(
+        "error",
+        error.message,
+        file=(folder / error.file).as_posix() if error.file else None,
+        # A cell's line is no line of the notebook's file.
+        line=error.line if error.cell is None else None,
+        title=f"{run}, cell {error.cell}" if error.cell else run,
+    )
 
 
 @click.command("ci")

@@ -15,13 +15,12 @@ import click
 from mlci.commands.baseline import save
 from mlci.commands.compare import compare
 from mlci.commands.record import record_own
-from mlci.commands.report import meta_of, write_report
+from mlci.commands.report import terminal_report, write_report
 from mlci.commands.run import check_succeeded, display_for, run_all
 from mlci.core.documents import Comparison, RecordsDocument
 from mlci.errors import EnvironmentMissingError, UsageError
 from mlci.git import Git
 from mlci.project import Invocation, Project
-from mlci.render import terminal
 from mlci.render.text import duration
 from mlci.running import interpreter
 from mlci.running.session import Options
@@ -137,8 +136,7 @@ def command(invocation: Invocation, into: Path | None) -> None:
     began = time.monotonic()
     project, comparison, records = demo(invocation, _empty(into))
     _step("The report, as a pull request would get it")
-    colour = sys.stdout.isatty() and "NO_COLOR" not in invocation.environ
-    click.echo(terminal.report(comparison, records.records, meta=meta_of(project, records), colour=colour))
+    click.echo(terminal_report(project, comparison, records))
     folder = project.config.root
     click.echo(f"\nAll of it took {duration(time.monotonic() - began)} and lies in {folder}:")
     for path, what in (

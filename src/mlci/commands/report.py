@@ -22,6 +22,12 @@ def write_report(project: Project, comparison: Comparison, records: RecordsDocum
     return text
 
 
+def terminal_report(project: Project, comparison: Comparison, records: RecordsDocument) -> str:
+    """The report for whoever sits before stdout."""
+    colour = sys.stdout.isatty() and "NO_COLOR" not in project.invocation.environ
+    return terminal.report(comparison, records.records, meta=meta_of(project, records), colour=colour)
+
+
 def meta_of(project: Project, records: RecordsDocument) -> Meta:
     """What the report says beside the numbers."""
     first = next(iter(records.records), None)
@@ -60,5 +66,4 @@ def command(invocation: Invocation, as_markdown: bool, as_json: bool) -> None:
     elif as_markdown:
         click.echo(text)
     else:
-        colour = sys.stdout.isatty() and "NO_COLOR" not in invocation.environ
-        click.echo(terminal.report(comparison, records.records, meta=meta_of(project, records), colour=colour))
+        click.echo(terminal_report(project, comparison, records))

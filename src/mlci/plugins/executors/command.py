@@ -57,7 +57,7 @@ class CommandExecutor:
             duration_s=ended.duration_s,
             error=failure,
             resources=Resources(cpu_s=ended.cpu_s, peak_memory_bytes=ended.peak_memory_bytes),
-            outputs=Outputs(log=LOG),
+            outputs=Outputs(log=LOG if tail else None),
             warnings=warnings,
         )
 
