@@ -64,6 +64,8 @@ def make(
     given = {**parameters, **({SEED: seed} if seed is not None else {})}
     path = [str(Path(userlib.__file__).parent), *filter(None, [environ.get("PYTHONPATH")])]
     extra = {
+        # What a run printed before it was killed is in its log.
+        "PYTHONUNBUFFERED": "1",
         **{name: fill(value, given) for name, value in run.table.env.items()},
         "PYTHONPATH": os.pathsep.join(path),
         "MLCI_RUN": run.name,
