@@ -16,7 +16,7 @@ from fakes.command_line import Done, Workbench, living, notebook, workbench
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("statuses")]
 
 CANARY = uuid.uuid4().hex
-PYTHON3 = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+PYTHON3: dict[str, Any] = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 CODE = {
     "fine": "print('fine')",
     "raises": "raise ValueError('no such thing')",

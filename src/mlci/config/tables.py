@@ -43,7 +43,7 @@ class RuleTable(Table, frozen=True):
 class MetricFile(Table, frozen=True):
     """A metric file whose format is named rather than taken from its ending."""
 
-    path: str
+    path: Annotated[str, Meta(description="Relative to the working directory.")]
     format: Annotated[str | None, Meta(description="json, yaml, toml, csv, tsv, notebook or mlci-log.")] = None
 
 
@@ -98,7 +98,7 @@ class RunTable(Table, frozen=True):
         tuple[str, ...], Meta(description="Code and data that the run reads, relative to the configuration.")
     ] = ()
     needs: Annotated[tuple[str, ...], Meta(description="Runs that must succeed first.")] = ()
-    only: Only = Only()
+    only: Annotated[Only, Meta(description="When the run is selected; by default always.")] = Only()
     env: Annotated[dict[str, str], Meta(description="Environment variables; {name} stands for a parameter.")] = {}
     pass_env: Annotated[
         tuple[str, ...],
@@ -106,7 +106,7 @@ class RunTable(Table, frozen=True):
     ] = ()
     rules: Annotated[
         dict[str, RuleTable],
-        Meta(description="Rules by metric pattern; for this run they replace [metrics]."),
+        Meta(description="Rules by metric pattern; tried before those of [metrics]."),
     ] = {}
 
 
@@ -120,9 +120,9 @@ class GateTable(Table, frozen=True):
     """What blocks."""
 
     mode: Annotated[Literal["enforce", "report"], Meta(description='"report" never blocks.')] = "enforce"
-    on_inconclusive: Policy = "warn"
-    on_no_baseline: Policy = "warn"
-    on_skipped: Policy = "pass"
+    on_inconclusive: Annotated[Policy, Meta(description="What a rule is that cannot be decided.")] = "warn"
+    on_no_baseline: Annotated[Policy, Meta(description="What a rule is that has nothing to compare with.")] = "warn"
+    on_skipped: Annotated[Policy, Meta(description="What a run is that selection left out.")] = "pass"
 
 
 class BaselineTable(Table, frozen=True):
@@ -130,7 +130,9 @@ class BaselineTable(Table, frozen=True):
 
     branch: Annotated[str, Meta(description="The branch whose records are baselines.")] = "main"
     store: Annotated[str, Meta(description="git-branch, folder, or a store of your own.")] = "git-branch"
-    missing: Annotated[Literal["report", "fail"], Meta(description="What a missing baseline is.")] = "report"
+    missing: Annotated[Literal["report", "fail"], Meta(description="`fail`: a run without a baseline blocks.")] = (
+        "report"
+    )
     options: Annotated[dict[str, Any], Meta(description="Options of the store, such as `path` of a folder.")] = {}
 
 
@@ -138,12 +140,12 @@ class ConfigFile(Table, frozen=True):
     """The whole of `mlci.toml`, or `[tool.mlci]` in `pyproject.toml`."""
 
     id: Annotated[Name, Meta(description="One comment and one status an id.")] = "main"
-    defaults: RunTable = RunTable()
-    profiles: dict[str, ProfileTable] = {}
-    runs: dict[str, RunTable] = {}
+    defaults: Annotated[RunTable, Meta(description="What every run says unless it says otherwise.")] = RunTable()
+    profiles: Annotated[dict[str, ProfileTable], Meta(description="Variants of all runs, by name.")] = {}
+    runs: Annotated[dict[str, RunTable], Meta(description="Notebooks, scripts and commands, by name.")] = {}
     metrics: Annotated[dict[str, RuleTable], Meta(description="Rules by metric pattern (fnmatch).")] = {}
-    gate: GateTable = GateTable()
-    baseline: BaselineTable = BaselineTable()
+    gate: Annotated[GateTable, Meta(description="What blocks.")] = GateTable()
+    baseline: Annotated[BaselineTable, Meta(description="What runs are compared with.")] = BaselineTable()
 
 
 def json_schema() -> bytes:

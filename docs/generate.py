@@ -1,0 +1,176 @@
+"""Writes the reference pages from the code: `python docs/generate.py`. A test fails while a page differs."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from mlci import errors
+from mlci.cli import COMMANDS, cli
+from mlci.config.tables import json_schema
+from mlci.core.metric import HIGHER, LOWER, PHRASES
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs/reference"
+NOTE = "<!-- Written by docs/generate.py; change the code, then run it. -->\n"
+
+
+def commands() -> str:
+    """Every command's help text."""
+    parts = ["# Commands\n", NOTE]
+    for path, command in _walk(cli, "mlci"):
+        context = click.Context(command, info_name=path, max_content_width=96, terminal_width=96)
+        parts.append(f"## `{path}`\n\n```text\n{command.get_help(context).rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def _walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        names = list(COMMANDS) if command is cli else list(command.commands)
+        for name in names:
+            found = command.get_command(click.Context(command), name)
+            if found is not None:
+                yield from _walk(found, f"{path} {name}")
+
+
+def configuration() -> str:
+    """Every table of mlci.toml and its keys."""
+    schema = json.loads(json_schema())
+    tables = schema["$defs"]
+    named = {
+        "ConfigFile": ("Top level", "`mlci.toml`, or `[tool.mlci]` in `pyproject.toml`; both is an error."),
+        "RunTable": ("`[runs.NAME]` and `[defaults]`", "A run says one of notebook, script and command."),
+        "ProfileTable": ("`[profiles.NAME]`", "A run's keys, laid over every run, and the events that choose it."),
+        "Only": ("`only`", "When a run is selected."),
+        "MetricFile": ("A metric file with a format", "In `metrics`, in place of a path."),
+        "RuleTable": ('`[metrics."PATTERN"]` and `[runs.NAME.rules."PATTERN"]`', RULES),
+        "GateTable": ("`[gate]`", "What blocks."),
+        "BaselineTable": ("`[baseline]`", "What runs are compared with."),
+    }
+    parts = ["# Configuration\n", NOTE, INTRODUCTION]
+    shown = set(tables["RunTable"]["properties"])
+    for name, (title, text) in named.items():
+        rows = tables[name]["properties"]
+        if name == "ProfileTable":
+            rows = {key: value for key, value in rows.items() if key not in shown or key == "events"}
+        parts.append(f"## {title}\n\n{text}\n\n| key | type | default | |\n|---|---|---|---|\n" + _rows(rows))
+    return "\n".join(parts)
+
+
+INTRODUCTION = """\
+Keys are kebab-case; an unknown key is an error that names the nearest one. A flag beats an `MLCI_*` variable, that the
+file, that the default. Later tables lie over earlier ones: `[defaults]`, `[runs.NAME]`, `[profiles.NAME]`, flags;
+`parameters` and `env` are laid over key by key. `mlci config` shows every effective value and where it was written.
+An editor that knows JSON Schema completes and checks the file with `schema/mlci.schema.json`.
+
+Notebooks, scripts, `inputs` and `cwd` are relative to the configuration; `metrics`, `artifacts`, `plots` and
+`predictions` to the run's working directory. Names of runs and profiles match `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`
+without `..`. The tables `models`, `artifacts`, `targets`, `cost` and `monitor` are refused until their time comes.
+"""
+RULES = """\
+A pattern is matched with `fnmatch` against the metric's name. An exact pattern beats a glob, then the one with more
+literal characters; rules do not merge. A run's own rules are tried before those of `[metrics]`."""
+
+
+def _rows(properties: dict[str, Any]) -> str:
+    lines = []
+    for key, value in properties.items():
+        default = value.get("default")
+        shown = "" if default in (None, {}, [], ()) else f"`{json.dumps(default)}`"
+        said = str(value.get("description", "")).replace("|", "\\|")
+        lines.append(f"| `{key}` | {_type(value)} | {shown} | {said} |\n")
+    return "".join(lines)
+
+
+def _type(value: dict[str, Any]) -> str:
+    if "$ref" in value:
+        return "table"
+    if "enum" in value:
+        return ", ".join(f"`{json.dumps(item)}`" for item in value["enum"] if item is not None)
+    if "anyOf" in value:
+        return " or ".join(dict.fromkeys(_type(item) for item in value["anyOf"] if item != {"type": "null"}))
+    kind = value.get("type")
+    words: dict[str, str] = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "table"}
+    if kind == "array":
+        return f"list of {_type(value.get('items', {}))}" if value.get("items") else "list"
+    if isinstance(kind, list):
+        return " or ".join(words.get(str(item), str(item)) for item in kind if item != "null")
+    return words.get(str(kind), str(kind or "anything"))
+
+
+def action() -> str:
+    """The action's inputs and outputs."""
+    manifest = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    parts = ["# The action\n", NOTE, f"{manifest['description']}\n", "## Inputs\n"]
+    parts.append(
+        "| input | default | |\n|---|---|---|\n"
+        + "".join(
+            f"| `{name}` | {_default(item)} | {item['description']} |\n" for name, item in manifest["inputs"].items()
+        )
+    )
+    parts.append("## Outputs\n")
+    parts.append(
+        "| output | |\n|---|---|\n"
+        + "".join(f"| `{name}` | {item['description']} |\n" for name, item in manifest["outputs"].items())
+    )
+    return "\n".join(parts)
+
+
+def _default(item: dict[str, Any]) -> str:
+    return f"`{item['default']}`" if item.get("default") else ""
+
+
+def error_page() -> str:
+    """Every kind of error with its exit code."""
+    found = [item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, errors.MlciError)]
+    kinds = sorted(
+        (item for item in found if item is not errors.MlciError), key=lambda item: (item.exit_code, item.slug)
+    )
+    rows = "".join(f"| {item.exit_code} | {item.slug} | {inspect.getdoc(item)} |\n" for item in kinds)
+    return f"# Errors and exit codes\n\n{NOTE}\n{ERRORS}\n| exit | error | |\n|---|---|---|\n{rows}"
+
+
+ERRORS = """\
+An expected failure is one line on stderr, and a hint where there is something to do. Exit 0 is success; exit 1 is a bug
+of mlci's, with a traceback to report. `compare` exits 0 whatever the verdict: `gate` decides. `ci` exits 4 if a
+selected run did not succeed, else as `gate`.
+"""
+
+
+def directions() -> str:
+    """The words from which a metric's direction is inferred."""
+    higher, lower = (", ".join(f"`{word}`" for word in sorted(words)) for words in (HIGHER, LOWER))
+    phrases = ", ".join(f"`{' '.join(words)}` ({direction})" for words, direction in sorted(PHRASES.items()))
+    return f"# Directions\n\n{NOTE}\n{DIRECTIONS}\nHigher is better: {higher}.\n\nLower is better: {lower}.\n\n{PAIRS} {phrases}.\n"
+
+
+PAIRS = "Words that mean something else together, and are looked for first:"
+DIRECTIONS = """\
+Whether more of a metric is better is said by its rule (`direction`), else by `log_metric(..., direction=...)`, else by
+the words of its name; of several words the last one decides, and `neg` turns it over. A metric whose name says nothing
+is reported, and no `max-regression` passes or fails it.
+"""
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page."""
+    return {
+        PAGES / "commands.md": commands(),
+        PAGES / "configuration.md": configuration(),
+        PAGES / "action.md": action(),
+        PAGES / "errors.md": error_page(),
+        PAGES / "directions.md": directions(),
+        ROOT / "schema/mlci.schema.json": json_schema().decode(),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
