@@ -148,7 +148,8 @@ def directions() -> str:
     """The words from which a metric's direction is inferred."""
     higher, lower = (", ".join(f"`{word}`" for word in sorted(words)) for words in (HIGHER, LOWER))
     phrases = ", ".join(f"`{' '.join(words)}` ({direction})" for words, direction in sorted(PHRASES.items()))
-    return f"# Directions\n\n{NOTE}\n{DIRECTIONS}\nHigher is better: {higher}.\n\nLower is better: {lower}.\n\n{PAIRS} {phrases}.\n"
+    words = f"Higher is better: {higher}.\n\nLower is better: {lower}.\n\n{PAIRS} {phrases}.\n"
+    return f"# Directions\n\n{NOTE}\n{DIRECTIONS}\n{words}"
 
 
 PAIRS = "Words that mean something else together, and are looked for first:"

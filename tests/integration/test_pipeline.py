@@ -130,6 +130,19 @@ def test_pipeline__an_unchanged_run_can_be_skipped(bench: Workbench) -> None:
     assert "inputs unchanged since the baseline" in bench.mlci("report").out
 
 
+@pytest.mark.parametrize("change", ['args = ["--fast"]', "parameters = { rate = 2 }", "seeds = [1]"])
+def test_pipeline__a_changed_table_is_a_changed_input(bench: Workbench, change: str) -> None:
+    lines = CONFIG.replace("inputs =", 'only = { paths = "inputs" }\ninputs =')
+    bench.write(mlci__toml=lines, train__py="# MLCI_PARAMETERS MLCI_SEED\n" + training(0.9))
+    bench.commit()
+    measure(bench)
+    bench.mlci("baseline", "save")
+    bench.repository.git("switch", "--quiet", "--create", "change")
+    bench.write(mlci__toml=lines.replace("metrics =", f"{change}\nmetrics =", 1))
+    bench.commit()
+    assert "run   train" in bench.mlci("plan").out
+
+
 def test_pipeline__one_document_of_another_run_is_refused(bench: Workbench) -> None:
     measure(bench)
     comparison = (bench.folder / ".mlci/comparison.json").read_bytes()
@@ -152,6 +165,15 @@ def test_record__several_machines(bench: Workbench) -> None:
     assert bench.mlci("record", "machines/train", "machines/other").code == 0
     statuses = {record["name"]: record["status"] for record in bench.document("record.json")["records"]}
     assert statuses == {"train": "succeeded", "other": "succeeded"}
+
+
+def test_record__a_run_that_was_not_named(bench: Workbench) -> None:
+    bench.write(mlci__toml=CONFIG + '[runs.other]\nscript = "other.py"\n', other__py="")
+    bench.commit()
+    bench.mlci("run", "train")
+    assert bench.mlci("record").code == 0
+    statuses = {record["name"]: record["status"] for record in bench.document("record.json")["records"]}
+    assert statuses == {"train": "succeeded", "other": "skipped"}
 
 
 def test_record__a_machine_that_was_lost(bench: Workbench) -> None:

@@ -14,16 +14,16 @@ from mlci.render.text import counted
 from mlci.workspace import RECORDS, RUNS, Workspace
 
 
-def record(workspaces: Sequence[Workspace]) -> tuple[RecordsDocument, tuple[str, ...]]:
-    """The records of what the workspaces hold, and notes for the user."""
+def record(workspaces: Sequence[Workspace], *, complete: bool) -> tuple[RecordsDocument, tuple[str, ...]]:
+    """The records of what the workspaces hold, and notes for the user; `complete` as for `fold`."""
     read = [workspace.runs() for workspace in workspaces]
-    records, notes = fold([document for document, _ in read])
+    records, notes = fold([document for document, _ in read], complete=complete)
     return RecordsDocument(made_from=tuple(digest for _, digest in read), records=records), notes
 
 
 def record_own(project: Project, workspaces: Sequence[Workspace] = ()) -> RecordsDocument:
     """Fold `workspaces`, or the project's own, into its `record.json`; notes go to the user."""
-    document, notes = record(workspaces or [project.workspace])
+    document, notes = record(workspaces or [project.workspace], complete=bool(workspaces))
     if workspaces:
         project.workspace.path(RUNS).unlink(missing_ok=True)
     project.workspace.write(RECORDS, document)

@@ -21,7 +21,7 @@ _Slot = tuple[str, int | None]
 _Attempt = tuple[RunResult, Origin]
 
 
-def fold(documents: Sequence[RunsDocument]) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+def fold(documents: Sequence[RunsDocument], *, complete: bool = True) -> tuple[tuple[Record, ...], tuple[str, ...]]:
     """One record a run: the worst status of its seeds, the metrics of those that succeeded.
 
     Of the same run and seed twice the later attempt wins. A run that a plan selected and no document holds is a
@@ -29,6 +29,7 @@ def fold(documents: Sequence[RunsDocument]) -> tuple[tuple[Record, ...], tuple[s
 
     Args:
         documents: The `run.json` of each machine.
+        complete: They are all there are; otherwise a run that was not named on this machine is skipped, not lost.
 
     Returns:
         The records in the order in which runs first appear, and notes for the user.
@@ -63,7 +64,7 @@ def fold(documents: Sequence[RunsDocument]) -> tuple[tuple[Record, ...], tuple[s
         mine = [attempt for (run, _), attempt in slots.items() if run == name]
         if mine:
             records.append(_fold_run(mine))
-        elif name in planned and not _blocked(skipped.get(name)):
+        elif name in planned and (name not in skipped or (complete and not _blocked(skipped[name]))):
             records.append(_lost(name, profile, documents[0].origin))
             notes.append(f"{name}: planned, but no workspace holds its result")
         else:
@@ -71,9 +72,9 @@ def fold(documents: Sequence[RunsDocument]) -> tuple[tuple[Record, ...], tuple[s
     return tuple(records), tuple(notes)
 
 
-def _blocked(attempt: _Attempt | None) -> bool:
+def _blocked(attempt: _Attempt) -> bool:
     """Whether a planned run was left out by its own machine for a reason that stands, such as an unmet need."""
-    return attempt is not None and attempt[0].error is not None
+    return attempt[0].error is not None
 
 
 def _fold_run(attempts: Sequence[_Attempt]) -> Record:

@@ -64,6 +64,8 @@ class Display:
         self.stream.flush()
 
     def _line(self, text: str) -> None:
+        if self.live:
+            self._draw("")
         with self.actions.inert():
             self.stream.write(f"{text}\n")
             self.stream.flush()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os.path
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from mlci.config import Run
@@ -17,17 +19,18 @@ from mlci.errors import ConfigError
 _GLOB = re.compile(r"[*?\[]")
 _IGNORED = {".git", ".mlci", ".ipynb_checkpoints", "__pycache__"}
 _CHUNK = 1024 * 1024
+_NOT_INPUTS = ("parameters", "rules", "only", "timeout", "pass-env", "needs")
 
 
 def fingerprint(root: Path, run: Run) -> dict[str, str]:
-    """Path -> sha256 of each of the run's `inputs` and of its own source file.
+    """Path -> sha256 of each of the run's `inputs` and of its own source file; and of what its table says.
 
     A path that DVC tracks is taken from its `.dvc` file or from `dvc.lock`, as "md5:...", be the data here or not.
 
     Raises:
         ConfigError: A literal input is neither a file nor tracked by DVC.
     """
-    found: dict[str, str] = {}
+    found = {f"[runs.{run.group}]": _digest(run)}
     if run.path is not None:
         found[run.source] = sha256(run.path)
     for pattern in run.table.inputs:
@@ -41,6 +44,12 @@ def fingerprint(root: Path, run: Run) -> dict[str, str]:
             raise ConfigError(f"runs.{run.group}.inputs: there is no file {pattern!r}, and DVC tracks none")
         found |= {path.relative_to(root).as_posix(): sha256(path) for path in files}
     return dict(sorted(found.items()))
+
+
+def _digest(run: Run) -> str:
+    """Of what the run's table says about how it runs; parameters stand in the record themselves."""
+    said = {key: value for key, value in msgspec.to_builtins(run.table).items() if key not in _NOT_INPUTS}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:
