@@ -95,6 +95,8 @@ def _words(kind: Any) -> str:  # noqa: ANN401
         for note in get_args(kind)[1:]:
             if isinstance(note, msgspec.Meta) and note.pattern in _PATTERN_WORDS:
                 return _PATTERN_WORDS[note.pattern]
+            if isinstance(note, msgspec.Meta) and note.min_length is not None:
+                return f"{_words(get_args(kind)[0])}, at least {note.min_length}"
             if isinstance(note, msgspec.Meta) and note.ge is not None:
                 return f"{_words(get_args(kind)[0])} of at least {note.ge}"
         return _words(get_args(kind)[0])
@@ -103,10 +105,15 @@ def _words(kind: Any) -> str:  # noqa: ANN401
     if get_origin(kind) is Literal:
         return " or ".join(f'"{item}"' for item in get_args(kind))
     if get_origin(kind) is tuple:
-        return f"a list of {_words(get_args(kind)[0])}"
+        return f"a list of {_many(_words(get_args(kind)[0]))}"
     if get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, Table)):
         return "a table"
     return _WORDS.get(kind, str(kind))
+
+
+def _many(words: str) -> str:
+    """The plural of an expectation: "a string or a table" becomes "strings or tables"."""
+    return " or ".join(f"{word.removeprefix('a ')}s" for word in words.split(" or "))
 
 
 def _shown(value: object) -> str:

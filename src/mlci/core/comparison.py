@@ -20,7 +20,16 @@ from mlci.core.documents import (
     Verdict,
 )
 from mlci.core.metric import infer_direction, key
-from mlci.core.threshold import GateSettings, bounds_change, choose, in_words, judge_change, judge_value, same
+from mlci.core.threshold import (
+    GateSettings,
+    bounds_change,
+    choose,
+    difference,
+    in_words,
+    judge_change,
+    judge_value,
+    same,
+)
 
 Tiers = Sequence[Sequence[Rule]]
 _MAX_PACKAGES = 5
@@ -118,7 +127,7 @@ def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | N
         slice=metric.slice,
         baseline=before.value if before else None,
         current=metric.value,
-        change=metric.value - before.value if before else None,
+        change=difference(before.value, metric.value) if before else None,
         verdict=verdict,
         gate=gate,
         direction=direction,

@@ -59,7 +59,7 @@ def loads(
 
 def _check_depth(value: object, name: str, max_depth: int) -> None:
     level = [value]
-    for _ in range(max_depth + 1):
+    for _ in range(max_depth):
         level = [
             child
             for parent in level

@@ -37,10 +37,10 @@ class Tolerance:
     relative: bool
 
     def at(self, baseline: float) -> float | None:
-        """The allowed change in the metric's unit; None for a relative one at a baseline of 0."""
+        """The allowed change in the metric's unit; None for a relative one at a baseline of 0 or infinity."""
         if not self.relative:
             return self.amount
-        return None if baseline == 0 else self.amount * abs(baseline)
+        return None if baseline == 0 or math.isinf(baseline) else self.amount * abs(baseline)
 
     def __str__(self) -> str:
         return f"{self.amount * 100:g}%" if self.relative else f"{self.amount:g}"
@@ -120,6 +120,11 @@ def same(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=FLOAT_NOISE, abs_tol=0.0)
 
 
+def difference(baseline: float, current: float) -> float:
+    """The change from one value to the other; 0 between equal infinities."""
+    return 0.0 if baseline == current else current - baseline
+
+
 def judge_value(rule: Rule, value: float) -> list[str]:
     """What `min` and `max` have against a value; needs no baseline."""
     objections = []
@@ -138,7 +143,8 @@ def judge_change(
     Returns:
         The result and, unless it passes, the reason.
     """
-    change = current - baseline
+    change = difference(baseline, current)
+    slack = FLOAT_NOISE * max(abs(baseline), abs(current))
     worsening = {"higher": -change, "lower": change, None: 0.0}[direction]
     bounds = (
         ("max-regression", rule.max_regression, worsening, "worse"),
@@ -155,7 +161,7 @@ def judge_change(
         tolerance = parse_tolerance(given)
         limit = tolerance.at(baseline)
         if limit is None:
-            result = ("inconclusive", f"{tolerance} of a baseline of 0: give {name} as a number")
-        elif amount > limit + FLOAT_NOISE * max(abs(baseline), abs(current)):
+            result = ("inconclusive", f"{tolerance} of a baseline of {baseline:g}: give {name} as a number")
+        elif amount > limit + (slack if math.isfinite(slack) else 0.0):
             return "fail", f"{amount:.4g} {word}, at most {tolerance} allowed"
     return result

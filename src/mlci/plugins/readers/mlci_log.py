@@ -63,7 +63,7 @@ def _entry(line: bytes, name: str) -> dict[str, Any]:
         if given is None and not required:
             continue
         number = as_number(given)
-        if number is None:
+        if number is None or (field == "n" and not number.is_integer()):
             raise MetricError(f"{name}: {field} of the metric {entry['name']!r}: expected a number, got {given!r:.60}")
         checked[field] = number
     for field in ("unit", "split", "slice", "direction"):

@@ -97,7 +97,7 @@ def as_number(value: object) -> float | None:
         try:
             return float(value)
         except OverflowError:
-            return math.copysign(math.inf, value)
+            return math.inf if value > 0 else -math.inf
     return _NON_FINITE.get(value.lower()) if isinstance(value, str) else None
 
 

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from fakes.records import record as one_record
+from mlci.core.comparison import Baseline, changes, compare
+from mlci.core.documents import Comparison, Environment, Failure, Metric, Record, Rule
+from mlci.core.threshold import GateSettings
+
+
+def record(*metrics: Metric, name: str = "train", **fields: Any) -> Record:
+    return msgspec.structs.replace(one_record(name), metrics=metrics, **fields)
+
+
+def metric(value: float, name: str = "accuracy", **fields: Any) -> Metric:
+    return Metric(name=name, value=value, **fields)
+
+
+def compared(
+    now: Record | Sequence[Record], before: Record | None = None, *rules: Rule, own: Sequence[Rule] = (), **gate: Any
+) -> Comparison:
+    records = [now] if isinstance(now, Record) else now
+    return compare(
+        records,
+        baselines={
+            item.name: Baseline(record=before, distance=0, reason=None if before else "none yet") for item in records
+        },
+        rules={item.name: (own, rules) for item in records},
+        gate=GateSettings(**gate),
+        current="a" * 64,
+    )
+
+
+WITHIN = Rule(pattern="accuracy", max_regression=0.01)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "verdict", "gate", "overall"),
+    [
+        (0.9, 0.95, "improved", "pass", "pass"),
+        (0.9, 0.9, "unchanged", "pass", "pass"),
+        (0.3, 0.1 + 0.2, "unchanged", "pass", "pass"),
+        (0.9, 0.895, "regressed", "pass", "pass"),
+        (0.9, 0.8, "regressed", "fail", "fail"),
+        (0.9, math.nan, "inconclusive", "fail", "fail"),
+        (math.nan, 0.9, "inconclusive", "no-baseline", "no-baseline"),
+    ],
+)
+def test_compare__a_gated_metric(before: float, now: float, verdict: str, gate: str, overall: str) -> None:
+    comparison = compared(record(metric(now)), record(metric(before)), WITHIN)
+    [delta] = comparison.deltas
+    assert (delta.verdict, delta.gate, comparison.verdict) == (verdict, gate, overall)
+    assert comparison.blocks == (overall == "fail")
+
+
+def test_compare__a_metric_without_a_rule_is_reported_and_gates_nothing() -> None:
+    comparison = compared(record(metric(0.1)), record(metric(0.9)))
+    [delta] = comparison.deltas
+    assert (delta.verdict, delta.gate, comparison.verdict, comparison.blocks) == ("regressed", "none", "pass", False)
+
+
+def test_compare__a_name_that_says_nothing_has_no_direction() -> None:
+    rule = Rule(pattern="gizmo", max_regression=0.1)
+    comparison = compared(record(metric(1.0, "gizmo")), record(metric(2.0, "gizmo")), rule)
+    [delta] = comparison.deltas
+    assert (delta.direction, delta.verdict, delta.gate) == (None, "inconclusive", "inconclusive")
+    assert "set direction in its rule" in str(delta.reason)
+
+
+@pytest.mark.parametrize(
+    ("given", "logged", "verdict"),
+    [
+        (None, None, "improved"),
+        (None, "lower", "regressed"),
+        ("lower", "higher", "regressed"),
+        ("higher", None, "improved"),
+    ],
+)
+def test_compare__direction_of_the_rule_then_the_metric_then_the_name(given: Any, logged: Any, verdict: str) -> None:
+    now, before = (record(metric(value, direction=logged)) for value in (0.9, 0.8))
+    assert compared(now, before, Rule(pattern="*", direction=given)).deltas[0].verdict == verdict
+
+
+def test_compare__min_and_max_need_no_baseline() -> None:
+    bounds = Rule(pattern="accuracy", min=0.85)
+    assert compared(record(metric(0.9)), None, bounds).verdict == "pass"
+    failed = compared(record(metric(0.8)), None, bounds)
+    assert (failed.verdict, failed.deltas[0].reason) == ("fail", "below the minimum 0.85")
+
+
+def test_compare__no_baseline_is_never_a_pass() -> None:
+    assert compared(record(metric(0.9)), None, WITHIN).verdict == "no-baseline"
+    assert compared(record(metric(0.9)), None).verdict == "no-baseline"
+
+
+def test_compare__a_metric_that_is_new() -> None:
+    comparison = compared(record(metric(0.9)), record(metric(1.0, "loss")), WITHIN)
+    assert [(delta.metric, delta.verdict, delta.gate) for delta in comparison.deltas] == [
+        ("accuracy", "new", "no-baseline"),
+        ("loss", "missing", "none"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "gate", "overall"),
+    [
+        (Rule(pattern="accuracy", max_regression=0.1), "inconclusive", "inconclusive"),
+        (Rule(pattern="accuracy", required=True), "fail", "fail"),
+        (Rule(pattern="loss"), "none", "pass"),
+    ],
+)
+def test_compare__a_metric_that_is_gone(rule: Rule, gate: str, overall: str) -> None:
+    comparison = compared(record(), record(metric(0.9)), rule)
+    assert (comparison.deltas[0].verdict, comparison.deltas[0].gate) == ("missing", gate)
+    assert comparison.verdict == overall
+
+
+def test_compare__a_required_metric_that_nobody_ever_had() -> None:
+    comparison = compared(record(metric(0.9)), record(metric(0.9)), Rule(pattern="*recall", required=True))
+    missing = comparison.deltas[-1]
+    assert (missing.metric, missing.gate, comparison.verdict) == ("*recall", "fail", "fail")
+
+
+def test_compare__a_run_can_take_itself_out_of_a_required_rule() -> None:
+    required, own = Rule(pattern="accuracy", required=True), Rule(pattern="*")
+    assert compared(record(metric(1.0, "rows")), record(metric(1.0, "rows")), required, own=[own]).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("samples", "n", "gate"), [((), None, "inconclusive"), ((0.9, 0.9, 0.9), None, "pass"), ((), 3, "pass")]
+)
+def test_compare__too_few_seeds_or_examples(samples: tuple[float, ...], n: int | None, gate: str) -> None:
+    now = record(metric(0.9, samples=samples, n=n))
+    comparison = compared(now, record(metric(0.9)), Rule(pattern="accuracy", min_n=3, max_regression=0.1))
+    assert comparison.deltas[0].gate == gate
+
+
+def test_compare__splits_and_slices_are_apart() -> None:
+    now = record(metric(0.9), metric(0.5, split="test"), metric(0.4, slice="old"))
+    before = record(metric(0.9), metric(0.9, split="test"), metric(0.4, slice="old"))
+    assert [(delta.metric, delta.slice, delta.gate) for delta in compared(now, before, WITHIN).deltas] == [
+        ("accuracy", None, "pass"),
+        ("accuracy (test)", None, "fail"),
+        ("accuracy", "old", "pass"),
+    ]
+
+
+FAILED: dict[str, Any] = {"status": "failed", "error": Failure(kind="exception", message="ValueError: no")}
+SKIPPED: dict[str, Any] = {"status": "skipped", "reason": "event push"}
+BLOCKED: dict[str, Any] = {"status": "skipped", "error": Failure(kind="needs", message="needs prepare")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "overall", "blocks", "reasons"),
+    [
+        (FAILED, "fail", True, ("train: ValueError: no",)),
+        (BLOCKED, "fail", True, ("train: needs prepare",)),
+        (SKIPPED, "pass", False, ()),
+    ],
+)
+def test_compare__a_run_that_did_not_succeed(
+    fields: dict[str, Any], overall: str, blocks: bool, reasons: tuple[str, ...]
+) -> None:
+    comparison = compared(record(**fields), record(metric(0.9)), Rule(pattern="accuracy", required=True))
+    assert (comparison.verdict, comparison.blocks, comparison.reasons) == (overall, blocks, reasons)
+    assert comparison.deltas == ()
+
+
+@pytest.mark.parametrize(
+    ("gate", "blocks", "reasons"),
+    [
+        ({}, False, 1),
+        ({"on_no_baseline": "pass"}, False, 0),
+        ({"on_no_baseline": "warn"}, False, 1),
+        ({"on_no_baseline": "fail"}, True, 1),
+        ({"on_no_baseline": "fail", "mode": "report"}, False, 1),
+    ],
+)
+@pytest.mark.parametrize("rules", [(), (WITHIN,)], ids=["no rule", "a rule"])
+def test_compare__what_no_baseline_does(
+    gate: dict[str, Any], blocks: bool, reasons: int, rules: tuple[Rule, ...]
+) -> None:
+    comparison = compared(record(metric(0.9)), None, *rules, **gate)
+    assert (comparison.verdict, comparison.blocks, len(comparison.reasons)) == ("no-baseline", blocks, reasons)
+
+
+@pytest.mark.parametrize(("policy", "blocks", "reasons"), [("pass", False, 0), ("warn", False, 1), ("fail", True, 1)])
+def test_compare__what_inconclusive_and_skipped_do(policy: Any, blocks: bool, reasons: int) -> None:
+    unknown = compared(
+        record(metric(1.0, "gizmo")),
+        record(metric(1.0, "gizmo")),
+        Rule(pattern="*", max_regression=1),
+        on_inconclusive=policy,
+    )
+    skipped = compared(record(**SKIPPED), None, on_skipped=policy)
+    for comparison in (unknown, skipped):
+        assert (comparison.blocks, len(comparison.reasons)) == (blocks, reasons)
+
+
+def test_compare__report_mode_never_blocks() -> None:
+    comparison = compared(record(metric(0.1)), record(metric(0.9)), WITHIN, mode="report")
+    assert (comparison.verdict, comparison.blocks) == ("fail", False)
+
+
+def test_compare__the_worst_of_several_runs() -> None:
+    before = record(metric(0.9))
+    runs = [record(metric(0.9), name="good"), record(metric(0.1), name="bad")]
+    assert compared(runs, before, WITHIN).verdict == "fail"
+
+
+def test_changes__environment_inputs_and_parameters() -> None:
+    def environment(python: str, **packages: str) -> Environment:
+        return Environment(python=python, packages=packages)
+
+    before = record(
+        environment=environment("3.11.7", numpy="1", torch="2"), inputs={"a": "1", "b": "1"}, parameters={"rate": 1}
+    )
+    now = record(
+        environment=environment("3.12.0", numpy="2", jax="1"), inputs={"a": "2", "c": "1"}, parameters={"rate": 2}
+    )
+    assert changes(now, before) == (
+        "python 3.11.7 → 3.12.0",
+        "jax absent → 1",
+        "numpy 1 → 2",
+        "torch 2 → absent",
+        "input a changed",
+        "input b removed",
+        "input c added",
+        "parameter rate 1 → 2",
+    )
+
+
+def test_changes__many_packages_are_counted() -> None:
+    now = record(environment=Environment(packages={f"p{number}": "2" for number in range(9)}))
+    before = record(environment=Environment(packages={f"p{number}": "1" for number in range(9)}))
+    assert changes(now, before)[-1] == "4 more packages"
