@@ -214,6 +214,23 @@ def test_run__a_metric_file_that_is_none(bench: Workbench, code: str, said: str)
     assert said in bench.result("train")["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ('["metrics.txt"]', "metrics.txt: no reader for files ending in '.txt'"),
+        ('[{ path = "metrics.txt", format = "jsno" }]', "no reader is called 'jsno' (did you mean 'json'?)"),
+    ],
+)
+def test_run__a_format_that_nothing_reads_is_refused_before_anything_runs(
+    bench: Workbench, metrics: str, said: str
+) -> None:
+    bench.write(mlci__toml=f'[runs.train]\nscript = "train.py"\nmetrics = {metrics}\n', train__py="")
+    bench.commit()
+    done = bench.mlci("run")
+    assert done.code == 3
+    assert f"mlci.toml: runs.train.metrics[0]: {said}" in done.err
+
+
 def test_run__artifacts_and_plots_are_kept_with_their_digests(bench: Workbench) -> None:
     bench.write(
         mlci__toml='[runs.train]\nscript = "train.py"\nartifacts = ["model/*.bin"]\nplots = ["a.png"]\n',

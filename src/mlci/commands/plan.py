@@ -9,6 +9,7 @@ import click
 from mlci.config import Run
 from mlci.project import Invocation, Project
 from mlci.render.text import plain
+from mlci.running import jobs
 from mlci.running.inputs import fingerprint
 from mlci.running.plan import Plan, make_plan
 
@@ -20,7 +21,7 @@ def plan_for(project: Project, profile: str) -> Plan:
         record = project.baseline(run.name, profile).record
         if record is None or record.inputs != fingerprint(project.config.root, run):
             return None
-        if any(record.parameters.get(name) != value for name, value in run.table.parameters.items()):
+        if record.parameters != jobs.receivable(project.config, run, run.table.parameters):
             return None
         return f"inputs unchanged since the baseline {(record.origin.commit or '')[:7]}"
 

@@ -11,6 +11,7 @@ import click
 
 from mlci import git
 from mlci.commands.plan import plan_for
+from mlci.config import is_plain
 from mlci.core.documents import Origin, RunResult, RunsDocument
 from mlci.errors import CancelledError, RunsFailedError, UsageError
 from mlci.process import Cancellation
@@ -90,6 +91,8 @@ def parameters_of(_ctx: click.Context, _option: click.Parameter, given: Sequence
         if not equals or not name.isidentifier():
             raise click.BadParameter(f"expected name=value, got {item!r}")
         parsed[name] = jobs.typed(value)
+        if not is_plain(parsed[name]):
+            raise click.BadParameter(f"{name}: expected text or a finite number of at most 64 bits, got {value!r}")
     return parsed
 
 

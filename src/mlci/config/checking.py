@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import types
 from collections.abc import Iterable
@@ -38,6 +39,9 @@ def check(value: object, kind: Any, *, file: str, path: str = "") -> None:  # no
     Raises:
         ConfigError: One line: file, key path, what was expected.
     """
+    if kind is Any:
+        _check_plain(value, file, path)
+        return
     alternatives = _alternatives(kind)
     table = next((item for item in alternatives if isinstance(item, type) and issubclass(item, Table)), None)
     if table and (isinstance(value, dict) or len(alternatives) == 1):
@@ -79,6 +83,28 @@ def _check_table(value: object, table: type[Table], file: str, path: str) -> Non
     for name, field in fields.items():
         if field.required and name not in value:
             raise ConfigError(f"{file}: {_join(path, name)}: expected {_words(hints[field.name])}, it is absent")
+
+
+def _check_plain(value: object, file: str, path: str) -> None:
+    """Refuse what has no place in the JSON documents that mlci writes: TOML's dates, infinities, huge numbers."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(item, file, _join(path, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            _check_plain(item, file, f"{path}[{position}]")
+    elif not is_plain(value):
+        raise ConfigError(
+            f"{file}: {path}: expected a string, a finite number, true or false, got {value}",
+            hint="Write it as a string, in quotes.",
+        )
+
+
+def is_plain(value: object) -> bool:
+    """Whether a single value can stand in JSON as other programs read it."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, str | None) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _alternatives(kind: Any) -> list[Any]:  # noqa: ANN401

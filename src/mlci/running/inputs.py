@@ -79,16 +79,22 @@ def _files(root: Path, pattern: str) -> Iterator[Path]:
 def _tracked(root: Path, path: str) -> str | None:
     pointer = root / f"{path}.dvc"
     if pointer.is_file():
-        for out in _yaml(pointer).get("outs", []):
-            if isinstance(out, dict) and out.get("md5"):
+        for out in _outs(_yaml(pointer)):
+            if out.get("md5"):
                 return f"md5:{out['md5']}"
     lock = root / "dvc.lock"
     if lock.is_file():
-        for stage in (_yaml(lock).get("stages") or {}).values():
-            for out in (stage or {}).get("outs", []):
+        stages = _yaml(lock).get("stages")
+        for stage in stages.values() if isinstance(stages, dict) else ():
+            for out in _outs(stage):
                 if out.get("path") == path and out.get("md5"):
                     return f"md5:{out['md5']}"
     return None
+
+
+def _outs(stage: object) -> list[dict[str, Any]]:
+    found = stage.get("outs") if isinstance(stage, dict) else None
+    return [out for out in found if isinstance(out, dict)] if isinstance(found, list) else []
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -92,13 +92,14 @@ def probe(python: str, *, environ: Mapping[str, str]) -> Interpreter:
             timeout_s=_PROBE_TIMEOUT_S,
         )
         told = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+        has_ipykernel = bool(told.pop("ipykernel"))
+        environment = Environment(**told)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, subprocess.TimeoutExpired):
         raise EnvironmentMissingError(
             f"the interpreter {python} does not run",
             hint="Try it: python -c 'print(1)'. mlci needs 3.9 or newer there.",
         ) from None
-    has_ipykernel = bool(told.pop("ipykernel"))
-    return Interpreter(path=python, environment=Environment(**told), has_ipykernel=has_ipykernel)
+    return Interpreter(path=python, environment=environment, has_ipykernel=has_ipykernel)
 
 
 def require_ipykernel(interpreter: Interpreter, run: str) -> None:

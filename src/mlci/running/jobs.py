@@ -40,6 +40,12 @@ def unreceived(config: Config, run: Run, names: Iterable[str]) -> dict[str, str]
     return reasons
 
 
+def receivable(config: Config, run: Run, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the parameters `offered`, those that `run` would receive."""
+    refused = unreceived(config, run, offered)
+    return {name: value for name, value in offered.items() if name not in refused}
+
+
 def make(
     run: Run,
     *,

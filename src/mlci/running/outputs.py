@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mlci.config.tables import RunTable
 from mlci.core.documents import Artifact, Failure, Metric
@@ -75,7 +75,7 @@ def collect(
         pattern, named = (item, None) if isinstance(item, str) else (item.path, item.format)
         for path in collector.fresh(pattern):
             shown = path.relative_to(cwd).as_posix() if path.is_relative_to(cwd) else path.name
-            collector.read(shown, path, named or _format(path), sources)
+            collector.read(shown, path, named, sources)
             collector.keep(path, "metrics")
     predictions = [table.predictions] if table.predictions else []
     artifacts = collector.keep_all([*table.artifacts, *predictions], "artifacts")
@@ -107,9 +107,9 @@ class _Collector:
             self._missing(f"{pattern!r} is declared and {said}")
         return [path for path in anew if path not in outside]
 
-    def read(self, shown: str, path: Path, reader: str, sources: dict[str, list[Metric]]) -> None:
+    def read(self, shown: str, path: Path, reader: str | None, sources: dict[str, list[Metric]]) -> None:
         try:
-            metrics = registry.load("readers", reader).read(path, name=shown)
+            metrics = registry.load("readers", reader or reader_of(path)).read(path, name=shown)
         except MetricError as error:
             self.problems.append(Failure(kind="metrics", message=error.message))
             return
@@ -151,8 +151,12 @@ def _stamp(path: Path) -> Stamp:
     return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
-def _format(path: Path) -> str:
-    """The reader whose endings match, by its name in the registry."""
+def reader_of(path: PurePath) -> str:
+    """The name of the reader whose endings match.
+
+    Raises:
+        MetricError: No reader's do.
+    """
     for name in registry.names("readers"):
         if path.suffix.lower() in registry.plugin_class("readers", name).suffixes:
             return name

@@ -51,14 +51,16 @@ def make_plan(
         unchanged: For a run with `only.paths`: why it need not run, or None.
     """
     own = {name: _left_out(run, context) for name, run in runs.items()}
-    idle = {
+    idle: dict[str, str | None] = {
         name: unchanged(run) for name, run in runs.items() if own[name] is None and run.table.only.paths == "inputs"
     }
     order = _order(runs)
     reasons: dict[str, str | None] = {}
     for name in order:
-        blocked = next((need for need in _needed(runs, name) if own[need] or reasons.get(need)), None)
+        blocked = next((need for need in _needed(runs, name) if reasons[need]), None)
         reasons[name] = own[name] or (f"needs {blocked}, which is skipped" if blocked else None)
+        if any(reasons[need] is None and not idle.get(need) for need in _needed(runs, name)):
+            idle[name] = None  # what it needs has changed, and with it what it reads
     # What a selected run needs runs too, even where its own inputs are as they were.
     wanted: set[str] = set()
     for name in reversed(order):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
 
 from mlci.config import DEFAULT_PROFILE, Run
 from mlci.core.documents import Failure, Origin, Outputs, RunResult, RunsDocument
-from mlci.errors import UsageError
+from mlci.errors import ConfigError, MetricError, UsageError
+from mlci.plugins import registry
 from mlci.plugins.executors.command import CommandExecutor
 from mlci.plugins.executors.interface import Executor, Job, Outcome
 from mlci.plugins.executors.notebook.executor import NotebookExecutor
@@ -59,6 +60,7 @@ class Session:
         taken: set[str] = set()
         for run in self.plan.selected:
             self._interpreter(run)
+            self._check_readers(run)
             self._given[run.name] = self._receivable(run)
             taken |= self._given[run.name].keys()
         for name in self.options.parameters:
@@ -194,6 +196,18 @@ class Session:
         self.project.workspace.write(RUNS, self.document())
         if result.status == "skipped":
             self.display.done(label(result), result)
+
+    def _check_readers(self, run: Run) -> None:
+        for position, item in enumerate(run.table.metrics):
+            path, named = (item, None) if isinstance(item, str) else (item.path, item.format)
+            try:
+                if named:
+                    registry.plugin_class("readers", named)
+                elif PurePath(path).suffix:
+                    outputs.reader_of(PurePath(path))
+            except (ConfigError, MetricError) as error:
+                key = f"runs.{run.group}.metrics[{position}]"
+                raise self.project.config.error(key, error.message, hint=error.hint) from None
 
     def _interpreter(self, run: Run) -> interpreter.Interpreter:
         environ = self.project.invocation.environ

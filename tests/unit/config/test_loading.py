@@ -37,6 +37,18 @@ MISTAKES = [
     ("[runs.train]\nscript = 3", "runs.train.script: expected a string, got 3", None),
     (f"{RUN}seeds = 3", "runs.train.seeds: expected a list of whole numbers, got 3", None),
     (f'{RUN}seeds = [0, "1"]', "runs.train.seeds[1]: expected a whole number, got '1'", None),
+    *(
+        (
+            f"{RUN}parameters = {{ x = {written} }}",
+            f"runs.train.parameters.x{inner}: expected a string, a finite number, true or false, got {shown}",
+            "Write it as a string, in quotes.",
+        )
+        for written, inner, shown in (
+            ("2024-01-31", "", "2024-01-31"),
+            ("[1, inf]", "[1]", "inf"),
+            ("{ y = 1_000_000_000_000_000_000_000 }", ".y", 10**21),
+        )
+    ),
     (f"{RUN}seeds = [1, 1]", "runs.train.seeds: the same seed stands twice", None),
     (
         f'{RUN}timeout = "soon"',

@@ -1,0 +1,147 @@
+"""What a run is started with, and which parameters it could never receive."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.command_line import notebook
+from fakes.runs import configured
+from mlci.plugins.executors.interface import Job
+from mlci.running.jobs import fill, make, receivable, reproduction, typed, unreceived
+
+SCRIPT = '[runs.train]\nscript = "train.py"\n'
+
+
+def job(folder: Path, lines: str, environ: dict[str, str] | None = None, **given: Any) -> Job:
+    _, runs = configured(folder, lines, train__py="")
+    outputs = folder / "outputs"
+    return make(
+        runs["train"],
+        seed=given.pop("seed", None),
+        parameters=given,
+        python="/env/bin/python",
+        outputs=outputs,
+        logged=outputs / "metrics.jsonl",
+        environ=environ or {},
+    )
+
+
+def refused(folder: Path, lines: str, *names: str, **files: str) -> dict[str, str]:
+    config, runs = configured(folder, lines, **{"train__py": ""} | files)
+    return unreceived(config, runs["train"], names)
+
+
+def test_make__a_script_is_started_by_the_run_s_interpreter(tmp_path: Path) -> None:
+    made = job(tmp_path, f'{SCRIPT}args = ["--rate", "{{rate}}", "{{other}}"]\n', rate=0.5)
+    assert made.argv == ("/env/bin/python", str(tmp_path.resolve() / "train.py"), "--rate", "0.5", "{other}")
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [
+        ('["python", "-m", "train"]', ("/env/bin/python", "-m", "train")),
+        ('["make", "model-{seed}"]', ("make", "model-3")),
+    ],
+)
+def test_make__commands(tmp_path: Path, command: str, argv: tuple[str, ...]) -> None:
+    assert job(tmp_path, f"[runs.train]\ncommand = {command}\n", seed=3).argv == argv
+
+
+def test_make__environment(tmp_path: Path) -> None:
+    made = job(
+        tmp_path,
+        f'{SCRIPT}env = {{ RATE = "{{rate}}" }}\n',
+        {"PATH": "/bin", "PYTHONPATH": "/mine", "MLCI_SEED": "9", "GITHUB_TOKEN": "secret", "INPUT_X": "1"},
+        seed=1,
+        rate=2,
+    )
+    assert made.environ["RATE"] == "2"
+    assert made.environ["MLCI_SEED"] == "1"
+    assert json.loads(made.environ["MLCI_PARAMETERS"]) == {"rate": 2, "seed": 1}
+    assert made.environ["PYTHONPATH"].split(os.pathsep)[1:] == ["/mine"]
+    assert not {"GITHUB_TOKEN", "INPUT_X"} & made.environ.keys()
+
+
+def test_make__without_seeds_a_seed_of_mlci_s_own_environment_is_not_handed_on(tmp_path: Path) -> None:
+    assert "MLCI_SEED" not in job(tmp_path, SCRIPT, {"MLCI_SEED": "9"}).environ
+
+
+def test_make__the_label_names_the_seed(tmp_path: Path) -> None:
+    assert job(tmp_path, SCRIPT).label == "train"
+    assert job(tmp_path, SCRIPT, seed=4).label == "train (seed 4)"
+
+
+def test_fill__only_known_names() -> None:
+    given = {"a": 1, "b": "x y", "c": True, "d": [1, "z"]}
+    assert fill("{a} {b} {c} {d} {e} {} {{a}}", given) == '1 x y true [1, "z"] {e} {} {1}'
+
+
+def test_unreceived__a_script_that_reads_nothing(tmp_path: Path) -> None:
+    assert refused(tmp_path, SCRIPT, "seed", "rate") == {
+        "seed": "no {seed} in its args or env, and its code does not read MLCI_SEED",
+        "rate": "no {rate} in its args or env, and its code does not read MLCI_PARAMETERS",
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "source"),
+    [
+        ('args = ["--seed={seed}"]', ""),
+        ('env = { SEED = "{seed}" }', ""),
+        ("", 'import os; os.environ["MLCI_SEED"]'),
+        ("", 'import os; os.environ["MLCI_PARAMETERS"]'),
+        ('inputs = ["lib/*.py"]', ""),
+    ],
+)
+def test_unreceived__ways_to_receive_a_seed(tmp_path: Path, lines: str, source: str) -> None:
+    reader = 'import os; os.environ["MLCI_SEED"]'
+    assert refused(tmp_path, f"{SCRIPT}{lines}\n", "seed", train__py=source, **{"lib/seeds__py": reader}) == {}
+
+
+def test_unreceived__a_command_s_file_is_read(tmp_path: Path) -> None:
+    text = '[runs.train]\ncommand = ["python", "train.py"]\n'
+    assert refused(tmp_path, text, "seed", train__py="MLCI_SEED") == {}
+    assert "seed" in refused(tmp_path, text, "seed", train__py="")
+
+
+def test_unreceived__a_notebook(tmp_path: Path) -> None:
+    cells = notebook("rate = 1\ngone = 2", "print(rate)", tags={0: "parameters"})
+    found = refused(tmp_path, '[runs.train]\nnotebook = "n.ipynb"\n', "rate", "gone", n__ipynb=cells)
+    assert found == {"gone": "no code after its parameters cell reads 'gone'"}
+
+
+def test_unreceived__a_notebook_in_another_language_has_the_benefit_of_the_doubt(tmp_path: Path) -> None:
+    cells = notebook("x <- 1", kernelspec={"name": "ir", "language": "R", "display_name": "R"})
+    assert refused(tmp_path, '[runs.train]\nnotebook = "n.ipynb"\n', "rate", n__ipynb=cells) == {}
+
+
+def test_receivable__drops_what_nothing_would_read(tmp_path: Path) -> None:
+    config, runs = configured(tmp_path, f'{SCRIPT}args = ["{{rate}}"]\n', train__py="")
+    assert receivable(config, runs["train"], {"rate": 1, "other": 2}) == {"rate": 1}
+
+
+@pytest.mark.parametrize(
+    ("profile", "given", "command"),
+    [
+        ("default", {}, "mlci run train"),
+        ("smoke", {}, "mlci run train --profile smoke"),
+        ("default", {"a": 1, "b": "x; rm"}, "mlci run train -p a=1 -p 'b=x; rm'"),
+    ],
+)
+def test_reproduction(tmp_path: Path, profile: str, given: dict[str, Any], command: str) -> None:
+    _, runs = configured(tmp_path, SCRIPT, train__py="")
+    assert reproduction(runs["train"], profile=profile, default_profile="default", given=given) == command
+
+
+@pytest.mark.parametrize("text", ["None", "True", "False", "1", "-3", "1.5", "1e3", "true", "", "x", "0x10", "1_000"])
+def test_typed__as_papermill(text: str) -> None:
+    from papermill.cli import _resolve_type  # noqa: PLC0415 - heavy
+
+    expected = _resolve_type(text)
+    assert typed(text) == expected
+    assert type(typed(text)) is type(expected)
