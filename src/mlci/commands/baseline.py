@@ -28,7 +28,14 @@ def save(project: Project) -> list[Record]:
 
 @click.group("baseline")
 def command() -> None:
-    """Save, show and list baselines: the main branch's records."""
+    """Save, show and list baselines: the main branch's records.
+
+    \b
+    Examples:
+      mlci baseline save             after mlci run and mlci record, on the main branch
+      mlci baseline show churn --json
+      mlci baseline list
+    """
 
 
 @command.command("save")

@@ -85,6 +85,11 @@ def command(invocation: Invocation, names: tuple[str, ...], profile: str | None,
 
     Pull request and merge queue: plan, run, record, compare, report, gate. Push, schedule and dispatch on the default
     branch: the same without the gate, then save the baseline. Elsewhere: run and report.
+
+    \b
+    Examples:
+      mlci ci
+      mlci ci churn --profile smoke
     """
     ci(
         Project.open(invocation),

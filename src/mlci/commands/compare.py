@@ -56,6 +56,11 @@ def command(invocation: Invocation, as_json: bool) -> None:
     """Compare the records with their baselines: .mlci/comparison.json.
 
     Exits 0 whatever the verdict; `mlci gate` decides.
+
+    \b
+    Examples:
+      mlci compare
+      mlci compare --json | jq '.deltas[] | select(.verdict == "regressed")'
     """
     comparison = compare(Project.open(invocation))
     if as_json:

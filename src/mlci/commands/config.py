@@ -66,7 +66,13 @@ def _of_run(run: Run) -> list[tuple[str, Any, str]]:
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.pass_obj
 def command(invocation: Invocation, profile: str | None, schema: bool, as_json: bool) -> None:
-    """Show the effective configuration and where each value comes from."""
+    """Show the effective configuration and where each value comes from.
+
+    \b
+    Examples:
+      mlci config --profile smoke
+      mlci config --schema > mlci.schema.json
+    """
     if schema:
         click.echo(json_schema().decode(), nl=False)
         return

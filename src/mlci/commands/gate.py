@@ -20,7 +20,12 @@ def check_gate(comparison: Comparison) -> None:
 @click.command("gate")
 @click.pass_obj
 def command(invocation: Invocation) -> None:
-    """Exit 5 if the comparison blocks, with one line a reason."""
+    """Exit 5 if the comparison blocks, with one line a reason.
+
+    \b
+    Examples:
+      mlci run && mlci record && mlci compare && mlci gate
+    """
     comparison, _ = Project.open(invocation).workspace.comparison()
     check_gate(comparison)
     click.echo(f"the gate passes ({comparison.verdict})")

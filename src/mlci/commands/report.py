@@ -57,7 +57,13 @@ def _again(project: Project, records: RecordsDocument) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print comparison.json.")
 @click.pass_obj
 def command(invocation: Invocation, as_markdown: bool, as_json: bool) -> None:
-    """Write .mlci/report.md and show the report."""
+    """Write .mlci/report.md and show the report.
+
+    \b
+    Examples:
+      mlci report
+      mlci report --markdown >> "$GITHUB_STEP_SUMMARY"
+    """
     project = Project.open(invocation)
     comparison, records = project.workspace.comparison()
     text = write_report(project, comparison, records)

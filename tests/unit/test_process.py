@@ -1,0 +1,132 @@
+"""Processes: what a child may see, and that a supervised tree is metered and wholly ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mlci.process import Cancellation, Exit, StopStep, capture, child_environ, supervise
+
+DETACHED = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={env})
+print(child.pid, flush=True)
+"""
+
+
+def supervised(code: str, folder: Path, **options: Any) -> tuple[Exit, str]:
+    written: list[bytes] = []
+    ended = supervise(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        environ={"PATH": "/usr/bin:/bin"},
+        on_output=written.append,
+        **options,
+    )
+    return ended, b"".join(written).decode()
+
+
+def test_child_environ__holds_no_token_and_no_runner_file() -> None:
+    withheld = dict.fromkeys(
+        (
+            *("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY"),
+            *("GITHUB_STATE", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "INPUT_KEY"),
+            "MLCI_GITHUB_TOKEN",
+        ),
+        "secret",
+    )
+    assert child_environ({"PATH": "/bin", "GITHUB_SHA": "1", **withheld}) == {"PATH": "/bin", "GITHUB_SHA": "1"}
+
+
+def test_child_environ__only_the_oidc_variables_can_be_asked_for() -> None:
+    environ = {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "a", "ACTIONS_RUNTIME_TOKEN": "b", "GITHUB_TOKEN": "c"}
+    assert child_environ(environ, pass_env=list(environ)) == {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "a"}
+
+
+def test_capture__stdin_stdout_and_stderr(tmp_path: Path) -> None:
+    code = "import sys; print(sys.stdin.read()); print('e', file=sys.stderr); sys.exit(3)"
+    done = capture([sys.executable, "-c", code], cwd=tmp_path, environ={}, stdin=b"in")
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"in\n", b"e\n")
+
+
+def test_capture__too_long(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        capture([sys.executable, "-c", "import time; time.sleep(60)"], cwd=tmp_path, environ={}, timeout_s=0.2)
+
+
+@pytest.mark.parametrize(
+    ("code", "returncode"),
+    [
+        ("print('x')", 0),
+        ("import sys; sys.exit(7)", 7),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -9),
+    ],
+)
+def test_supervise__how_it_ended(tmp_path: Path, code: str, returncode: int) -> None:
+    assert supervised(code, tmp_path)[0].returncode == returncode
+
+
+def test_supervise__output_of_both_streams_in_order(tmp_path: Path) -> None:
+    code = "import sys\nfor i in range(3):\n print(i, flush=True)\n print(-i, file=sys.stderr, flush=True)"
+    assert supervised(code, tmp_path)[1].split() == ["0", "0", "1", "-1", "2", "-2"]
+
+
+def test_supervise__a_timeout_lets_python_say_where_it_was(tmp_path: Path) -> None:
+    ended, said = supervised("import time\ntime.sleep(60)", tmp_path, timeout_s=0.5)
+    assert ended.timed_out
+    assert "KeyboardInterrupt" in said
+    assert ended.duration_s < 5
+
+
+def test_supervise__what_ignores_every_signal_is_killed(tmp_path: Path) -> None:
+    code = "import signal, time\nfor n in (2, 15):\n signal.signal(n, signal.SIG_IGN)\ntime.sleep(60)"
+    steps = (StopStep(signal.SIGINT, 0.1), StopStep(signal.SIGTERM, 0.1))
+    ended, _ = supervised(code, tmp_path, timeout_s=0.5, stop=steps)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_supervise__cancellation(tmp_path: Path) -> None:
+    cancellation = Cancellation()
+    timer = threading.Timer(0.3, cancellation.set)
+    timer.start()
+    ended, _ = supervised("import time\ntime.sleep(60)", tmp_path, cancellation=cancellation)
+    assert ended.cancelled
+    assert not ended.timed_out
+
+
+@pytest.mark.parametrize("env", ["None", "{}"], ids=["child keeps the environment", "child drops the environment"])
+def test_supervise__a_child_in_a_session_of_its_own_is_ended(tmp_path: Path, env: str) -> None:
+    ended, said = supervised(DETACHED.replace("{env}", env), tmp_path)
+    assert ended.leftovers == 1
+    assert not psutil.pid_exists(int(said))
+
+
+def test_supervise__cpu_and_memory_of_the_whole_tree(tmp_path: Path) -> None:
+    work = "import time; held = bytearray(80_000_000)\\nwhile time.process_time() < 0.7: pass"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '''{work}'''])"
+    ended, _ = supervised(code, tmp_path)
+    assert ended.cpu_s >= 0.6
+    assert ended.peak_memory_bytes > 80_000_000
+
+
+def test_supervise__reads_stdin_to_its_end(tmp_path: Path) -> None:
+    assert supervised("import sys; print(len(sys.stdin.read()))", tmp_path, stdin=b"x" * 200_000)[1] == "200000\n"
+
+
+def test_listening__turns_signals_into_a_request_and_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Cancellation().listening() as cancellation:
+        assert not cancellation
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.01)
+        assert cancellation
+    assert signal.getsignal(signal.SIGTERM) is before
