@@ -130,6 +130,17 @@ def test_pipeline__an_unchanged_run_can_be_skipped(bench: Workbench) -> None:
     assert "inputs unchanged since the baseline" in bench.mlci("report").out
 
 
+def test_pipeline__a_parameter_that_a_run_never_receives_does_not_keep_it_selected(bench: Workbench) -> None:
+    shared = "[defaults]\nparameters = { unused = 1 }\n"
+    bench.write(mlci__toml=shared + CONFIG.replace("inputs =", 'only = { paths = "inputs" }\ninputs ='))
+    bench.commit()
+    measure(bench)
+    bench.mlci("baseline", "save")
+    bench.repository.git("switch", "--quiet", "--create", "docs")
+    bench.commit()
+    assert "skip  train  inputs unchanged" in bench.mlci("plan").out
+
+
 @pytest.mark.parametrize("change", ['args = ["--fast"]', "parameters = { rate = 2 }", "seeds = [1]"])
 def test_pipeline__a_changed_table_is_a_changed_input(bench: Workbench, change: str) -> None:
     lines = CONFIG.replace("inputs =", 'only = { paths = "inputs" }\ninputs =')
