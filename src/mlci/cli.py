@@ -79,7 +79,7 @@ def cli(ctx: click.Context, config_file: Path | None, folder: Path | None) -> No
       mlci ci                    the whole job, as CI does it
     """
     from mlci.actions import Actions  # noqa: PLC0415 - `mlci --help` needs none of this
-    from mlci.project import Invocation  # noqa: PLC0415
+    from mlci.project import Invocation  # noqa: PLC0415 - likewise
 
     environ = dict(os.environ)
     start = Path.cwd() / folder if folder else Path.cwd()

@@ -21,7 +21,8 @@ def plan_for(project: Project, profile: str) -> Plan:
         record = project.baseline(run.name, profile).record
         if record is None or record.inputs != fingerprint(project.config.root, run):
             return None
-        if record.parameters != jobs.receivable(project.config, run, run.table.parameters):
+        received, _ = jobs.receivable(project.config, run, run.table.parameters)
+        if record.parameters != received:
             return None
         return f"inputs unchanged since the baseline {(record.origin.commit or '')[:7]}"
 

@@ -107,7 +107,7 @@ def is_plain(value: object) -> bool:
     return isinstance(value, str | None) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _alternatives(kind: Any) -> list[Any]:  # noqa: ANN401
+def _alternatives(kind: Any) -> list[Any]:  # noqa: ANN401 - any annotation
     """The members of a union, annotations taken off."""
     if get_origin(kind) is Annotated:
         return _alternatives(get_args(kind)[0])
@@ -116,7 +116,7 @@ def _alternatives(kind: Any) -> list[Any]:  # noqa: ANN401
     return [kind]
 
 
-def _words(kind: Any) -> str:  # noqa: ANN401
+def _words(kind: Any) -> str:  # noqa: ANN401 - any annotation
     if get_origin(kind) is Annotated:
         for note in get_args(kind)[1:]:
             if isinstance(note, msgspec.Meta) and note.pattern in _PATTERN_WORDS:

@@ -187,9 +187,8 @@ def _check_patterns(config: Config, group: str, table: RunTable, cwd: Path) -> N
         tracked = path.with_name(f"{path.name}.dvc").exists() or (config.root / "dvc.lock").exists()
         if not (_GLOB.search(item) or path.exists() or table.needs or tracked):
             raise config.error(f"runs.{group}.inputs", f"there is no file {item!r}")
-    files = [item if isinstance(item, str) else item.path for item in table.metrics]
     for key, patterns in (
-        ("metrics", files),
+        ("metrics", [file.path for file in table.metric_files]),
         ("artifacts", table.artifacts),
         ("plots", table.plots),
         ("predictions", [table.predictions] if table.predictions else []),

@@ -109,6 +109,11 @@ class RunTable(Table, frozen=True):
         Meta(description="Rules by metric pattern; tried before those of [metrics]."),
     ] = {}
 
+    @property
+    def metric_files(self) -> tuple[MetricFile, ...]:
+        """`metrics` with plain paths spelled out."""
+        return tuple(MetricFile(path=item) if isinstance(item, str) else item for item in self.metrics)
+
 
 class ProfileTable(RunTable, frozen=True):
     """A named variant of all runs, such as a quick one for pull requests."""

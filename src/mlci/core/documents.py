@@ -299,11 +299,11 @@ def _revive_non_finite(value: Any, kind: Any) -> Any:  # noqa: ANN401 - walks an
     return value
 
 
-def _alternatives(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401
+def _alternatives(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any annotation
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
-def _wants_float(kind: Any) -> bool:  # noqa: ANN401
+def _wants_float(kind: Any) -> bool:  # noqa: ANN401 - any annotation
     alternatives = _alternatives(kind)
     return float in alternatives and str not in alternatives
 
@@ -313,7 +313,7 @@ def _hints(kind: type[Document]) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _field_type(kind: Any, key: str) -> Any:  # noqa: ANN401
+def _field_type(kind: Any, key: str) -> Any:  # noqa: ANN401 - any annotation
     for alternative in _alternatives(kind):
         if isinstance(alternative, type) and issubclass(alternative, Document):
             return _hints(alternative).get(key)
@@ -322,7 +322,7 @@ def _field_type(kind: Any, key: str) -> Any:  # noqa: ANN401
     return None
 
 
-def _item_type(kind: Any, position: int) -> Any:  # noqa: ANN401
+def _item_type(kind: Any, position: int) -> Any:  # noqa: ANN401 - any annotation
     for alternative in _alternatives(kind):
         if get_origin(alternative) is tuple:
             arguments = get_args(alternative)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlci import process
 from mlci.core.documents import Environment
@@ -23,15 +24,22 @@ for found in metadata.distributions():
     name = found.metadata["Name"]
     if name:
         packages.setdefault(name.lower().replace("_", "-").replace(".", "-"), found.version)
-print(json.dumps({
+environment = {
     "python": platform.python_version(),
     "implementation": platform.python_implementation(),
     "platform": sys.platform + "-" + platform.machine(),
     "packages": dict(sorted(packages.items())),
-    "ipykernel": importlib.util.find_spec("ipykernel") is not None,
-}))
+}
+print(json.dumps({"environment": environment, "ipykernel": importlib.util.find_spec("ipykernel") is not None}))
 """
 _PROBE_TIMEOUT_S = 60
+
+
+class _Told(msgspec.Struct):
+    """What the probe prints."""
+
+    environment: Environment
+    ipykernel: bool
 
 
 @dataclass(frozen=True)
@@ -91,15 +99,13 @@ def probe(python: str, *, environ: Mapping[str, str]) -> Interpreter:
             environ=process.child_environ(environ),
             timeout_s=_PROBE_TIMEOUT_S,
         )
-        told = json.loads(done.stdout)
-        has_ipykernel = bool(told.pop("ipykernel"))
-        environment = Environment(**told)
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, subprocess.TimeoutExpired):
+        told = msgspec.json.decode(done.stdout, type=_Told)
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError, subprocess.TimeoutExpired):
         raise EnvironmentMissingError(
             f"the interpreter {python} does not run",
             hint="Try it: python -c 'print(1)'. mlci needs 3.9 or newer there.",
         ) from None
-    return Interpreter(path=python, environment=environment, has_ipykernel=has_ipykernel)
+    return Interpreter(path=python, environment=told.environment, has_ipykernel=told.ipykernel)
 
 
 def require_ipykernel(interpreter: Interpreter, run: str) -> None:

@@ -40,10 +40,10 @@ def unreceived(config: Config, run: Run, names: Iterable[str]) -> dict[str, str]
     return reasons
 
 
-def receivable(config: Config, run: Run, offered: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the parameters `offered`, those that `run` would receive."""
-    refused = unreceived(config, run, offered)
-    return {name: value for name, value in offered.items() if name not in refused}
+def receivable(config: Config, run: Run, offered: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Of the parameters `offered` those that `run` would receive; and why not the others, its seed among them."""
+    refused = unreceived(config, run, [*offered, *([SEED] if run.table.seeds else [])])
+    return {name: value for name, value in offered.items() if name not in refused}, refused
 
 
 def make(

@@ -32,9 +32,8 @@ class Collected:
 
 def declared(table: RunTable) -> list[str]:
     """Every output pattern of a run."""
-    files = [item if isinstance(item, str) else item.path for item in table.metrics]
     predictions = [table.predictions] if table.predictions else []
-    return [*files, *table.artifacts, *table.plots, *predictions]
+    return [*(file.path for file in table.metric_files), *table.artifacts, *table.plots, *predictions]
 
 
 def snapshot(cwd: Path, patterns: Iterable[str]) -> dict[Path, Stamp]:
@@ -71,11 +70,10 @@ def collect(
         collector.read("the notebook's scraps", notebook, "notebook", sources)
     if logged.exists():
         collector.read("log_metric", logged, "mlci-log", sources)
-    for item in table.metrics:
-        pattern, named = (item, None) if isinstance(item, str) else (item.path, item.format)
-        for path in collector.fresh(pattern):
+    for file in table.metric_files:
+        for path in collector.fresh(file.path):
             shown = path.relative_to(cwd).as_posix() if path.is_relative_to(cwd) else path.name
-            collector.read(shown, path, named, sources)
+            collector.read(shown, path, file.format, sources)
             collector.keep(path, "metrics")
     predictions = [table.predictions] if table.predictions else []
     artifacts = collector.keep_all([*table.artifacts, *predictions], "artifacts")

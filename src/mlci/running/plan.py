@@ -57,9 +57,10 @@ def make_plan(
     order = _order(runs)
     reasons: dict[str, str | None] = {}
     for name in order:
-        blocked = next((need for need in _needed(runs, name) if reasons[need]), None)
+        needed = _needed(runs, name)
+        blocked = next((need for need in needed if reasons[need]), None)
         reasons[name] = own[name] or (f"needs {blocked}, which is skipped" if blocked else None)
-        if any(reasons[need] is None and not idle.get(need) for need in _needed(runs, name)):
+        if any(reasons[need] is None and not idle.get(need) for need in needed):
             idle[name] = None  # what it needs has changed, and with it what it reads
     # What a selected run needs runs too, even where its own inputs are as they were.
     wanted: set[str] = set()

@@ -198,13 +198,12 @@ class Session:
             self.display.done(label(result), result)
 
     def _check_readers(self, run: Run) -> None:
-        for position, item in enumerate(run.table.metrics):
-            path, named = (item, None) if isinstance(item, str) else (item.path, item.format)
+        for position, file in enumerate(run.table.metric_files):
             try:
-                if named:
-                    registry.plugin_class("readers", named)
-                elif PurePath(path).suffix:
-                    outputs.reader_of(PurePath(path))
+                if file.format:
+                    registry.plugin_class("readers", file.format)
+                elif PurePath(file.path).suffix:
+                    outputs.reader_of(PurePath(file.path))
             except (ConfigError, MetricError) as error:
                 key = f"runs.{run.group}.metrics[{position}]"
                 raise self.project.config.error(key, error.message, hint=error.hint) from None
@@ -223,8 +222,7 @@ class Session:
     def _receivable(self, run: Run) -> dict[str, Any]:
         """The parameters for `run`: those of profile and command line only where it can receive them."""
         offered = {**run.table.parameters, **self.options.parameters}
-        names = [*offered, *([jobs.SEED] if run.table.seeds else [])]
-        refused = jobs.unreceived(self.project.config, run, names)
+        received, refused = jobs.receivable(self.project.config, run, offered)
         if jobs.SEED in refused and run.table.seeds:
             raise self.project.config.error(
                 f"runs.{run.group}.seeds",
@@ -235,7 +233,7 @@ class Session:
             raise self.project.config.error(
                 f"runs.{run.group}.parameters.{name}", f"it would be ignored: {refused[name]}"
             )
-        return {name: value for name, value in offered.items() if name not in refused}
+        return received
 
     def _unmet(self, run: Run) -> str | None:
         for item in self.plan.items:

@@ -122,7 +122,9 @@ def test_unreceived__a_notebook_in_another_language_has_the_benefit_of_the_doubt
 
 def test_receivable__drops_what_nothing_would_read(tmp_path: Path) -> None:
     config, runs = configured(tmp_path, f'{SCRIPT}args = ["{{rate}}"]\n', train__py="")
-    assert receivable(config, runs["train"], {"rate": 1, "other": 2}) == {"rate": 1}
+    received, refused = receivable(config, runs["train"], {"rate": 1, "other": 2})
+    assert received == {"rate": 1}
+    assert list(refused) == ["other"]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Session:
     started: Callable[[int], None] = lambda _pid: None
     positions: list[int | None] = field(default_factory=list)  # None: the cell that papermill injected
 
-    def number(self, notebook: Any) -> None:  # noqa: ANN401
+    def number(self, notebook: Any) -> None:  # noqa: ANN401 - papermill and nbformat publish no types
         """Count the cells as the source notebook does, without the cell that papermill injected."""
         shifted = self.source_cells is not None and len(notebook.cells) > self.source_cells
         position = 0
@@ -50,7 +50,7 @@ class Session:
 class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]
     """Keeps papermill's metadata true and writes the notebook seldom and whole."""
 
-    def save(self, *, force: bool = False, **_kwargs: Any) -> None:  # noqa: ANN401
+    def save(self, *, force: bool = False, **_kwargs: Any) -> None:  # noqa: ANN401 - papermill and nbformat publish no types
         """Write the notebook if the last write is long enough ago, or `force`."""
         now = time.monotonic()
         if self.output_path and (force or now - getattr(self, "_written", 0.0) >= _SAVE_EVERY_S):
@@ -58,12 +58,12 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]
             self._written = time.monotonic()
         self.last_save_time = self.now()
 
-    def cell_lost(self, cell: Any) -> None:  # noqa: ANN401
+    def cell_lost(self, cell: Any) -> None:  # noqa: ANN401 - papermill and nbformat publish no types
         """The kernel went away within this cell."""
         self.cell_exception(cell)
         self.cell_complete(cell)
 
-    def notebook_complete(self, **_kwargs: Any) -> None:  # noqa: ANN401
+    def notebook_complete(self, **_kwargs: Any) -> None:  # noqa: ANN401 - papermill and nbformat publish no types
         """Close the notebook's metadata; what never ran stays pending."""
         self.end_time = self.now()
         self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
@@ -75,11 +75,11 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]
 class MlciClient(PapermillNotebookClient):  # type: ignore[misc]
     """nbclient, run cell by cell, with what went wrong kept in a session."""
 
-    def __init__(self, manager: TruthfulManager, session: Session, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, manager: TruthfulManager, session: Session, **kwargs: Any) -> None:  # noqa: ANN401 - papermill and nbformat publish no types
         super().__init__(manager, **kwargs)
         self._session = session
 
-    def start_new_kernel(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def start_new_kernel(self, **kwargs: Any) -> None:  # noqa: ANN401 - papermill and nbformat publish no types
         """Start the kernel with the run's environment; what it prints past its channels goes to the log."""
         if self._session.kernel_environ is not None:
             kwargs["env"] = self._session.kernel_environ
@@ -119,15 +119,15 @@ class MlciEngine(NBClientEngine):  # type: ignore[misc]
     @classmethod
     def execute_notebook(
         cls,
-        nb: Any,  # noqa: ANN401
+        nb: Any,  # noqa: ANN401 - papermill and nbformat publish no types
         kernel_name: str,
         output_path: str | None = None,
         progress_bar: bool = True,
         log_output: bool = False,
         autosave_cell_every: int = 30,
         session: Session | None = None,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401 - papermill and nbformat publish no types
+    ) -> Any:  # noqa: ANN401 - papermill and nbformat publish no types
         """Execute `nb` in place and return it; papermill's own signature, and a `session` to read afterwards."""
         session = session or Session()
         session.notebook = nb
@@ -158,7 +158,7 @@ class MlciEngine(NBClientEngine):  # type: ignore[misc]
         session: Session | None = None,
         start_timeout: int = 60,
         execution_timeout: int | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401 - papermill and nbformat publish no types
     ) -> None:
         """Run all cells of a managed notebook."""
         kwargs.pop("input_path", None)
@@ -173,7 +173,7 @@ class MlciEngine(NBClientEngine):  # type: ignore[misc]
         ).execute(cleanup_kc=True)
 
 
-def write_atomically(notebook: Any, path: str) -> None:  # noqa: ANN401
+def write_atomically(notebook: Any, path: str) -> None:  # noqa: ANN401 - papermill and nbformat publish no types
     """Write a notebook beside `path`, then move it there."""
     target = Path(path)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".ipynb")
@@ -192,7 +192,7 @@ def _is_clean_exit(error: CellExecutionError) -> bool:
     return error.ename == "SystemExit" and error.evalue in ("", "0", "None")
 
 
-def _failure(error: CellExecutionError, cell: Any, position: int | None) -> dict[str, Any]:  # noqa: ANN401
+def _failure(error: CellExecutionError, cell: Any, position: int | None) -> dict[str, Any]:  # noqa: ANN401 - papermill and nbformat publish no types
     tracebacks = [
         "\n".join(output.get("traceback", [])) for output in cell.get("outputs", []) if output.output_type == "error"
     ]

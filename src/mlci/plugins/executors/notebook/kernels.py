@@ -14,7 +14,7 @@ PYTHON_KERNEL = "mlci-python"
 class UserKernelSpecManager(KernelSpecManager):  # type: ignore[misc]
     """Knows one more kernel: ipykernel in the interpreter of the user, by absolute path."""
 
-    def __init__(self, python: str, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, python: str, **kwargs: Any) -> None:  # noqa: ANN401 - options of jupyter_client
         super().__init__(**kwargs)
         self._python = python
 

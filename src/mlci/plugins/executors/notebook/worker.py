@@ -30,7 +30,7 @@ def main() -> None:
     _emit(outcome=_execute(job, stopper))
 
 
-def _emit(**event: Any) -> None:  # noqa: ANN401
+def _emit(**event: Any) -> None:  # noqa: ANN401 - any JSON value
     print(RECORD_SEPARATOR + json.dumps(event), flush=True)
 
 
@@ -124,7 +124,7 @@ def _execute(job: dict[str, Any], stopper: _Stopper) -> dict[str, Any]:
     return outcome
 
 
-def _outcome(session: Any, stopper: _Stopper, lost: str | None) -> dict[str, Any]:  # noqa: ANN401
+def _outcome(session: Any, stopper: _Stopper, lost: str | None) -> dict[str, Any]:  # noqa: ANN401 - papermill and nbformat publish no types
     cells = _cells(session)
     failure = session.failure
     where = {"cell": session.cell} if failure is None else failure
@@ -155,7 +155,7 @@ def _outcome(session: Any, stopper: _Stopper, lost: str | None) -> dict[str, Any
     return {"status": "succeeded", "cells": cells, "error": None}
 
 
-def _cells(session: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def _cells(session: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - papermill and nbformat publish no types
     if session.notebook is None:
         return []
     sources = [
