@@ -19,7 +19,7 @@ def plan_for(project: Project, profile: str) -> Plan:
 
     def unchanged(run: Run) -> str | None:
         record = project.baseline(run.name, profile).record
-        if record is None or record.inputs != fingerprint(project.config.root, run):
+        if record is None or record.inputs != fingerprint(project.config, run):
             return None
         received, _ = jobs.receivable(project.config, run, run.table.parameters)
         if record.parameters != received:

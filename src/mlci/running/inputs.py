@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from mlci.config import Run
+from mlci.config import Config, Run
 from mlci.errors import ConfigError
 
 _GLOB = re.compile(r"[*?\[]")
@@ -22,14 +22,16 @@ _CHUNK = 1024 * 1024
 _NOT_INPUTS = ("parameters", "rules", "only", "timeout", "pass-env", "needs")
 
 
-def fingerprint(root: Path, run: Run) -> dict[str, str]:
+def fingerprint(config: Config, run: Run) -> dict[str, str]:
     """Path -> sha256 of each of the run's `inputs` and of its own source file; and of what its table says.
 
+    Paths are relative to the configuration; an input may lie in another folder of the repository ("../data.csv").
     A path that DVC tracks is taken from its `.dvc` file or from `dvc.lock`, as "md5:...", be the data here or not.
 
     Raises:
         ConfigError: A literal input is neither a file nor tracked by DVC.
     """
+    root = config.root
     found = {f"[runs.{run.group}]": _digest(run)}
     if run.path is not None:
         found[run.source] = sha256(run.path)
@@ -39,10 +41,10 @@ def fingerprint(root: Path, run: Run) -> dict[str, str]:
         if tracked:
             found[pattern] = tracked
             continue
-        files = list(_files(root, pattern))
+        files = list(_files(config, pattern))
         if literal and not files:
             raise ConfigError(f"runs.{run.group}.inputs: there is no file {pattern!r}, and DVC tracks none")
-        found |= {path.relative_to(root).as_posix(): sha256(path) for path in files}
+        found |= {Path(os.path.relpath(path, root)).as_posix(): sha256(path) for path in files}
     return dict(sorted(found.items()))
 
 
@@ -61,9 +63,10 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _files(root: Path, pattern: str) -> Iterator[Path]:
+def _files(config: Config, pattern: str) -> Iterator[Path]:
     # Patterns may climb to another folder of the repository; glob itself takes no "..".
-    joined = Path(os.path.normpath(root / pattern))
+    joined = Path(os.path.normpath(config.root / pattern))
+    top = config.repository
     if not _GLOB.search(pattern):
         candidates = sorted(joined.rglob("*")) if joined.is_dir() else [joined]
     else:
@@ -72,7 +75,7 @@ def _files(root: Path, pattern: str) -> Iterator[Path]:
             fixed = fixed.parent
         candidates = sorted(fixed.glob(joined.relative_to(fixed).as_posix()))
     for path in candidates:
-        if path.is_file() and path.is_relative_to(root) and not _IGNORED & set(path.relative_to(root).parts):
+        if path.is_file() and path.is_relative_to(top) and not _IGNORED & set(path.relative_to(top).parts):
             yield path
 
 

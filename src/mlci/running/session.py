@@ -119,7 +119,7 @@ class Session:
             environ=project.invocation.environ,
         )
         before = outputs.snapshot(run.cwd, outputs.declared(run.table))
-        inputs = fingerprint(project.config.root, run)
+        inputs = fingerprint(project.config, run)
         with self.display.running(job.label) as progress:
             outcome = self._executors[run.kind].execute(job, progress=progress, cancellation=cancellation)
             collected = outputs.collect(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.repositories import ENVIRON, repository
 from fakes.runs import configured
+from mlci.config import load, resolve
 from mlci.errors import ConfigError
 from mlci.running.inputs import fingerprint
 
@@ -16,8 +18,8 @@ FILES = {"train__py": "print(1)\n", "data/a__csv": "a\n", "data/deep/b__csv": "b
 
 
 def taken(folder: Path, lines: str = "", **files: str) -> dict[str, str]:
-    _, runs = configured(folder, RUN + lines, **FILES | files)
-    return fingerprint(folder, runs["train"])
+    config, runs = configured(folder, RUN + lines, **FILES | files)
+    return fingerprint(config, runs["train"])
 
 
 def sha256(text: str) -> str:
@@ -54,10 +56,16 @@ def test_fingerprint__caches_and_mlci_s_own_files_are_no_inputs(tmp_path: Path) 
     assert not [path for path in taken(tmp_path, 'inputs = ["data"]') if path.endswith("x.csv")]
 
 
-def test_fingerprint__an_input_of_another_folder_of_the_repository(tmp_path: Path) -> None:
-    configured(tmp_path, "", shared__csv="s\n")
-    _, runs = configured(tmp_path / "project", '[runs.train]\nscript = "train.py"\n', train__py="")
-    assert "train.py" in fingerprint(tmp_path / "project", runs["train"])
+@pytest.mark.parametrize("pattern", ["../shared/a.csv", "../shared/*.csv", "../shared"])
+def test_fingerprint__an_input_of_another_folder_of_the_repository(tmp_path: Path, pattern: str) -> None:
+    made = repository(tmp_path / "repository").folder
+    (made / "shared").mkdir()
+    (made / "shared/a.csv").write_text("s\n")
+    (made / "project").mkdir()
+    (made / "project/train.py").touch()
+    (made / "project/mlci.toml").write_text(f'{RUN}inputs = ["{pattern}"]\n')
+    config = load(made / "project", file=None, environ=ENVIRON)
+    assert fingerprint(config, resolve(config, "default")["train"])["../shared/a.csv"] == sha256("s\n")
 
 
 @pytest.mark.parametrize("line", ['args = ["--fast"]', "seeds = [1]", 'python = "python"', 'env = { A = "1" }'])
@@ -85,10 +93,10 @@ def test_fingerprint__dvc_lock(tmp_path: Path) -> None:
 
 
 def test_fingerprint__a_literal_input_that_is_gone(tmp_path: Path) -> None:
-    _, runs = configured(tmp_path, RUN + 'inputs = ["other.txt"]', **FILES)
+    config, runs = configured(tmp_path, RUN + 'inputs = ["other.txt"]', **FILES)
     (tmp_path / "other.txt").unlink()
     with pytest.raises(ConfigError, match=r"runs\.train\.inputs: there is no file 'other\.txt', and DVC tracks none"):
-        fingerprint(tmp_path, runs["train"])
+        fingerprint(config, runs["train"])
 
 
 @pytest.mark.parametrize("text", ["outs: [", "- a\n- b\n", "outs: 3\n", "outs:\n", "outs: [3]\n"])
