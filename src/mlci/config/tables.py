@@ -52,7 +52,9 @@ class Only(Table, frozen=True):
 
     paths: Annotated[
         Literal["inputs"] | None,
-        Meta(description="Skip while `inputs` and parameters are as in the baseline."),
+        Meta(
+            description="Skip while `inputs` and parameters are as in the baseline, and what it needs is skipped too."
+        ),
     ] = None
     labels: Annotated[
         tuple[str, ...], Meta(description="On pull requests: at least one of these labels must be set.")

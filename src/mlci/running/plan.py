@@ -61,7 +61,7 @@ def make_plan(
         blocked = next((need for need in needed if reasons[need]), None)
         reasons[name] = own[name] or (f"needs {blocked}, which is skipped" if blocked else None)
         if any(reasons[need] is None and not idle.get(need) for need in needed):
-            idle[name] = None  # what it needs has changed, and with it what it reads
+            idle[name] = None  # what it needs runs, and may write something else for it to read
     # What a selected run needs runs too, even where its own inputs are as they were.
     wanted: set[str] = set()
     for name in reversed(order):
