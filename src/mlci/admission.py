@@ -47,6 +47,10 @@ def _objection(context: Context, record: Record) -> str | None:
         return "it names no commit"
     if origin.dirty:
         return "it was measured with uncommitted changes to tracked files"
+    if context.sha is None or origin.commit != context.sha:
+        return f"it was measured at {origin.commit[:10]}, this event is at {(context.sha or 'no commit')[:10]}"
+    if context.run_id is None or origin.run_id != context.run_id:
+        return f"it comes from workflow run {origin.run_id}, this is {context.run_id}"
     if origin.event != context.event:
         return f"it comes from the event {origin.event!r}, this is {context.event!r}"
     if context.repository_id is None or origin.repository_id != context.repository_id:

@@ -25,8 +25,10 @@ COMMANDS = {
     "record": "Fold runs (of one or several machines) into one record a run.",
     "compare": "Compare the records with their baselines.",
     "report": "Write and show the report.",
+    "comment": "Post the report on the pull request, and set the commit status.",
     "gate": "Exit 5 if the comparison blocks, with one line a reason.",
     "baseline": "Save, show and list baselines.",
+    "dispatch": "Start a workflow for a pull request when somebody with write access asks in a comment.",
     "config": "Show the effective configuration and where each value comes from.",
 }
 

@@ -85,6 +85,12 @@ class ForgeError(MlciError):
     slug = "forge"
 
 
+class ForbiddenError(ForgeError):
+    """The token lacks a permission; the message names it and the line to add."""
+
+    slug = "forbidden"
+
+
 class StoreError(MlciError):
     """The baseline store refused or could not be reached."""
 

@@ -15,6 +15,7 @@ from mlci.errors import GitError
 LIMIT = 200  # first-parent commits that are looked at
 _DEEPER = (1, 10, 100)  # times the limit: how much history is fetched before giving up
 _FETCHED = "refs/mlci/base"
+_FETCH = ("fetch", "--quiet", "--filter=tree:0", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _TEST_MERGE = re.compile(r"refs/pull/\d+/merge")
 
 
@@ -71,6 +72,49 @@ def baseline_history(
             return search.answer_with_fetches(clone, private, source.name)
     except GitError as error:
         return History(reason=f"the history could not be read: {error.message}")
+
+
+def history_from(
+    repository: Path,
+    commit: str,
+    context: Context,
+    environ: Mapping[str, str],
+    *,
+    remote: str = "origin",
+    limit: int = LIMIT,
+) -> History:
+    """`commit` and its first-parent ancestors, wherever HEAD is.
+
+    Args:
+        repository: The user's checkout; what it lacks of the history is fetched into a private repository.
+        commit: A commit of the remote, by its whole id.
+        context: The event.
+        environ: The environment to start git with.
+        remote: Where missing history comes from.
+        limit: The most commits to return.
+    """
+    clone = git.Git(repository, environ)
+    try:
+        source = git.remote(repository, remote, environ, token=context.token, server_url=context.server_url)
+        if source is None:
+            return _first_parents(clone, commit, limit)
+        with git.private_repository(repository, "history", environ, source.config) as private:
+            done = git.talk(private, *_FETCH, f"--depth={limit}", source.name, f"+{commit}:{_FETCHED}")
+            if done.returncode == 0:
+                return _first_parents(private, commit, limit)
+            return _noting(_first_parents(clone, commit, limit), private.complaint(done))
+    except GitError as error:
+        return History(reason=f"the history could not be read: {error.message}")
+
+
+def _first_parents(view: git.Git, commit: str, limit: int) -> History:
+    listed = view.answer("rev-list", "--first-parent", f"--max-count={limit}", commit, "--")
+    if not listed:
+        return History(reason=f"the base {commit[:10]} is not known here")
+    commits = tuple(listed.split())
+    cut = len(commits) < limit and _parents(view, commits[-1])
+    reason = f"the history before {commits[-1][:10]} is not known here" if cut else None
+    return History(merge_base=commit, commits=commits, reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +175,11 @@ class _Search:
             if not self.parents:
                 return History(reason="HEAD is the first commit of its branch")
             merge_base = self.parents[0]
-        listed = view.answer("rev-list", "--first-parent", f"--max-count={self.limit}", merge_base, "--")
-        commits = tuple(listed.split()) if listed else (merge_base,)
-        if len(commits) < self.limit and (listed is None or _parents(view, commits[-1])):
-            note = f"the history before {commits[-1][:10]} is not known here"
-        return History(merge_base=merge_base, commits=commits, reason=note)
+        found = _first_parents(view, merge_base, self.limit)
+        if not found.commits:
+            note = f"the history before {merge_base[:10]} is not known here"
+            return History(merge_base=merge_base, commits=(merge_base,), reason=note)
+        return replace(found, reason=found.reason or note)
 
     def answer_with_fetches(self, clone: git.Git, private: git.Git, remote: str) -> History:
         """The answer from the clone and, step by step, from more of the remote's history."""
@@ -156,15 +200,7 @@ class _Search:
         edge = () if self.test_merge else self.edge
         done = git.talk(
             private,
-            *(
-                "fetch",
-                "--quiet",
-                f"--depth={depth}",
-                "--filter=tree:0",
-                "--no-tags",
-                "--no-write-fetch-head",
-            ),
-            *("--no-recurse-submodules", remote, f"+{self.base}:{_FETCHED}"),
+            *(*_FETCH, f"--depth={depth}", remote, f"+{self.base}:{_FETCHED}"),
             *(f"+{commit}:refs/mlci/{commit}" for commit in edge),
         )
         if done.returncode != 0:

@@ -317,8 +317,9 @@ class _Tree:
         process.returncode = os.waitstatus_to_exitcode(status)
         if self.meter_root:
             self._root_cpu_s = usage.ru_utime + usage.ru_stime
-            # A child inherits the peak of the process that forked it: only a higher one is its own.
-            if usage.ru_maxrss > self._inherited:
+            # A child inherits the peak of the process that forked it: only a higher one is its own. Of one that was
+            # never seen alive it is at least a bound.
+            if usage.ru_maxrss > self._inherited or not self.peak_memory_bytes:
                 unit = 1 if sys.platform == "darwin" else 1024
                 self.peak_memory_bytes = max(self.peak_memory_bytes, usage.ru_maxrss * unit)
         return True

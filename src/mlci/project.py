@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from mlci import git
 from mlci.actions import Actions
-from mlci.config import Config, Run, load, profile_for, resolve
+from mlci.config import Config, Run, load, profile_for, resolve, seconds
 from mlci.context import Context
 from mlci.core.comparison import Baseline
-from mlci.errors import ConfigError
-from mlci.history import History, baseline_history
+from mlci.core.documents import Origin
+from mlci.errors import ConfigError, ForgeError
+from mlci.history import History, baseline_history, history_from
 from mlci.plugins import registry
+from mlci.plugins.forges.interface import Forge
 from mlci.plugins.stores.interface import Site, Store
 from mlci.workspace import FOLDER, Workspace
 
@@ -37,6 +42,7 @@ class Project:
     config: Config
     context: Context
     workspace: Workspace
+    base_commit: str | None = None  # whose record is the baseline, where it is not for the checkout to say
 
     @classmethod
     def open(cls, invocation: Invocation) -> Project:
@@ -68,6 +74,7 @@ class Project:
             token=self.context.token,
             server_url=self.context.server_url,
             warn=self.invocation.say,
+            commit_files=self._commit_files if self.context.token and self.context.repository else None,
         )
         if "site" in baseline.options:
             raise self.config.error("baseline.options.site", "this option is mlci's own")
@@ -84,8 +91,38 @@ class Project:
         return store
 
     @cached_property
+    def forge(self) -> Forge:
+        """The forge that the event comes from.
+
+        Raises:
+            ForgeError: There is no token, or no repository to talk about.
+        """
+        from mlci.plugins.forges.github import GitHubForge  # noqa: PLC0415 - heavy, and few commands need it
+        from mlci.plugins.forges.patience import Patience  # noqa: PLC0415 - likewise
+
+        context = self.context
+        repository = context.repository or self.invocation.environ.get("GITHUB_REPOSITORY")
+        if not context.token:
+            raise ForgeError(
+                "there is no token to post with", hint="Set GITHUB_TOKEN, or give the action github-token."
+            )
+        if not repository or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise ForgeError("it is not known which repository this is", hint='Set GITHUB_REPOSITORY to "owner/name".')
+        return GitHubForge.connect(
+            api_url=context.api_url,
+            repository=repository,
+            token=context.token,
+            patience=Patience(seconds(self.config.settings.report.deadline)),
+        )
+
+    def _commit_files(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
+        return self.forge.commit_files(branch, parent, files, message)
+
+    @cached_property
     def history(self) -> History:
         """The commits whose records may be baselines, nearest first."""
+        if self.base_commit is not None:
+            return history_from(self.config.root, self.base_commit, self.context, self.invocation.environ)
         return baseline_history(
             self.config.root,
             context=self.context,
@@ -108,3 +145,21 @@ class Project:
             return Baseline(record=None, distance=None, reason=reason)
         distance = history.commits.index(record.origin.commit or "")
         return Baseline(record=record, distance=distance, reason=history.reason)
+
+
+def origin_of(project: Project) -> Origin:
+    """Where and when this starts; taken before anything executes."""
+    context = project.context
+    head = git.head(project.config.root, project.invocation.environ)
+    return Origin(
+        commit=head.commit,
+        dirty=head.dirty,
+        branch=head.branch or context.branch,
+        event=context.event,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        repository_id=context.repository_id,
+        run_id=context.run_id,
+        run_attempt=context.run_attempt,
+        workflow=context.workflow,
+        run_url=context.run_url,
+    )

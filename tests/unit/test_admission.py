@@ -13,6 +13,8 @@ PUSH: dict[str, Any] = {
     "in_actions": True,
     "event": "push",
     "repository_id": "7",
+    "run_id": "1",
+    "sha": "a" * 40,
     "ref": "refs/heads/main",
     "branch": "main",
     "default_branch": "main",
@@ -49,6 +51,8 @@ def test_check_may_save__any_other_event(changes: dict[str, Any]) -> None:
     [
         ({"commit": None}, "no commit"),
         ({"dirty": True}, "uncommitted changes"),
+        ({"commit": "b" * 40}, "measured at bbbbbbbbbb, this event is at aaaaaaaaaa"),
+        ({"run_id": "2"}, "workflow run 2, this is 1"),
         ({"event": "pull_request"}, "the event 'pull_request'"),
         ({"event": "local"}, "the event 'local'"),
         ({"repository_id": "8"}, "repository id 8"),

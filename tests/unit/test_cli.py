@@ -44,6 +44,7 @@ DOCUMENTED = {
     "environment": 4,
     "gate": 5,
     "forge": 6,
+    "forbidden": 6,
     "store": 6,
     "git": 6,
     "cancelled": 130,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlci.context import Context
+from mlci.context import Context, Trigger
 
 MAIN, HEAD, MERGE = "a" * 40, "b" * 40, "c" * 40
 REPOSITORY = {"id": 1296269, "full_name": "team/models", "default_branch": "main"}
@@ -181,8 +181,66 @@ ON_MAIN = {
             "workflow_run",
             "refs/heads/main",
             {"workflow_run": {"head_branch": "main", "head_repository": FORK}, "repository": REPOSITORY},
-            ON_MAIN | {"on_default_branch": False},
+            ON_MAIN | {"on_default_branch": False, "from_fork": True, "head_repository_id": "9000001"},
             id="workflow_run, where a fork may call its branch main",
+        ),
+        pytest.param(
+            "workflow_run",
+            "refs/heads/main",
+            {
+                "workflow_run": {
+                    "id": 41,
+                    "run_attempt": 3,
+                    "event": "pull_request",
+                    "head_sha": HEAD,
+                    "head_branch": "deeper-trees",
+                    "head_repository": REPOSITORY | {"owner": {"login": "team"}},
+                },
+                "repository": REPOSITORY,
+            },
+            {
+                "trigger": Trigger(run_id="41", attempt=3, event="pull_request"),
+                "head_sha": HEAD,
+                "head_branch": "deeper-trees",
+                "head_owner": "team",
+                "from_fork": False,
+                "on_default_branch": False,
+                "is_candidate": False,
+            },
+            id="workflow_run of the repository itself",
+        ),
+        pytest.param(
+            "issue_comment",
+            "refs/heads/main",
+            {
+                "action": "created",
+                "issue": {"number": 7, "pull_request": {"url": "there"}},
+                "comment": {"body": f"/mlci run {HEAD}", "user": {"login": "ada"}},
+                "repository": REPOSITORY,
+            },
+            {"pull_request": 7, "comment": f"/mlci run {HEAD}", "comment_author": "ada", "on_default_branch": False},
+            id="issue_comment on a pull request",
+        ),
+        pytest.param(
+            "issue_comment",
+            "refs/heads/main",
+            {"issue": {"number": 8}, "comment": {"body": "Hello", "user": {"login": "ada"}}, "repository": REPOSITORY},
+            {"pull_request": None, "comment": "Hello"},
+            id="issue_comment on an issue",
+        ),
+        pytest.param(
+            "workflow_dispatch",
+            "refs/heads/main",
+            {"inputs": {"pull-request": "7", "sha": HEAD}, "repository": REPOSITORY},
+            {"pull_request": 7, "head_sha": HEAD, "on_default_branch": False, "is_candidate": True, "from_fork": False},
+            id="workflow_dispatch for a pull request, whose results are not the default branch's",
+        ),
+        pytest.param(
+            "workflow_dispatch",
+            "refs/heads/main",
+            {"inputs": {"pull-request": "seven", "sha": "main"}, "repository": REPOSITORY},
+            {"pull_request": None, "head_sha": None, "on_default_branch": True},
+            id="workflow_dispatch with inputs of something else",
         ),
     ],
 )

@@ -6,11 +6,14 @@ import json
 from collections.abc import Sequence
 
 import click
+import msgspec
 
 from mlci.admission import check_may_save
-from mlci.core.documents import Record, encode
+from mlci.core.documents import Record, RecordsDocument, encode
 from mlci.errors import StoreError
-from mlci.project import Invocation, Project
+from mlci.plugins.forges.interface import Forge, WorkflowRun
+from mlci.project import Invocation, Project, origin_of
+from mlci.received import measured_commit, receive
 
 
 def save(project: Project) -> list[Record]:
@@ -26,6 +29,75 @@ def save(project: Project) -> list[Record]:
     return project.store.save(good) if good else []
 
 
+def adopt(project: Project, forge: Forge, artifact: str) -> tuple[list[Record], str | None]:
+    """Save what a pull request of this repository measured, where merging it made the very same tree.
+
+    The trees compared are of commits that the forge names: the commit that was pushed, the head that was measured and,
+    as far as the record claims one, the test merge. The workflow is this one, by the path of its file.
+
+    Returns:
+        The records, and why none was adopted.
+
+    Raises:
+        StoreError: This is no push to the default branch, or the store cannot be reached.
+        ForgeError: The forge is out of reach.
+    """
+    context = project.context
+    if context.event != "push" or not context.on_default_branch or context.sha is None:
+        raise StoreError(f"only a push to the default branch adopts a record, not {context.event} on {context.ref}")
+    pushed = forge.commit(context.sha)
+    if pushed is None:
+        return [], f"GitHub does not know the commit {context.sha[:10]}"
+    for pull in forge.pulls_of_commit(context.sha):
+        if not pull.merged or pull.head_repository_id != context.repository_id:
+            continue
+        head = forge.commit(pull.head_sha)
+        if head is None or head.tree != pushed.tree:
+            continue
+        for run in forge.workflow_runs(pull.head_sha):
+            document = _adoptable(project, forge, run, artifact, pushed.tree)
+            if document:
+                return project.store.save(_as_pushed(project, document)), None
+    return [], "no pull request of this repository measured the same tree"
+
+
+def _adoptable(project: Project, forge: Forge, run: WorkflowRun, artifact: str, tree: str) -> RecordsDocument | None:
+    """What a workflow run measured, if all of it is about `tree` and succeeded."""
+    context = project.context
+    ours = run.repository_id == run.head_repository_id == context.repository_id
+    if not ours or run.event != "pull_request" or run.path != context.workflow_path or run.conclusion != "success":
+        return None
+    document = receive(forge, run, artifact).document
+    if document is None or any(record.status not in ("succeeded", "skipped") for record in document.records):
+        return None
+    claimed = measured_commit(document.records)
+    measured = forge.commit(claimed) if claimed else None
+    clean = not any(record.origin.dirty for record in document.records)
+    return document if measured and measured.tree == tree and clean else None
+
+
+def _as_pushed(project: Project, document: RecordsDocument) -> list[Record]:
+    """The records as those of the pushed commit, with the profile of this event."""
+    origin = origin_of(project)
+    profile = project.profile(None)
+    return [
+        msgspec.structs.replace(
+            record,
+            origin=msgspec.structs.replace(
+                record.origin,
+                commit=origin.commit,
+                branch=project.context.branch,
+                event=project.context.event,
+                repository_id=project.context.repository_id,
+                run_id=project.context.run_id,
+                run_attempt=project.context.run_attempt,
+            ),
+        )
+        for record in document.records
+        if record.status == "succeeded" and record.profile == profile
+    ]
+
+
 @click.group("baseline")
 def command() -> None:
     """Save, show and list baselines: the main branch's records.
@@ -33,6 +105,7 @@ def command() -> None:
     \b
     Examples:
       mlci baseline save             after mlci run and mlci record, on the main branch
+      mlci baseline adopt            on a push: instead of training the merged commit again
       mlci baseline show churn --json
       mlci baseline list
     """
@@ -52,6 +125,24 @@ def save_command(invocation: Invocation) -> None:
         click.echo(f"nothing new to save in {where}")
     for record in saved:
         click.echo(f"saved {record.name} ({record.profile}) at {(record.origin.commit or '')[:7]} in {where}")
+
+
+@command.command("adopt")
+@click.option("--artifact", envvar="MLCI_ARTIFACT", default="mlci", show_default=True, help="The artifact's name.")
+@click.pass_obj
+def adopt_command(invocation: Invocation, artifact: str) -> None:
+    """Save what the merged pull request measured, if the pushed tree is the very same.
+
+    On a push to the default branch: of a pull request of this repository, measured by this workflow, by ids. Sets the
+    output `adopted` to true or false, and exits 0 either way, so that a job that trains can depend on it.
+    """
+    project = Project.open(invocation)
+    saved, reason = adopt(project, project.forge, artifact)
+    invocation.actions.set_outputs({"adopted": "true" if reason is None else "false"})
+    if reason:
+        click.echo(f"nothing adopted: {reason}")
+    for record in saved:
+        click.echo(f"adopted {record.name} ({record.profile}) at {(record.origin.commit or '')[:7]}")
 
 
 @command.command("show")

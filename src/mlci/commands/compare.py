@@ -12,6 +12,7 @@ from mlci.core.comparison import compare as judge
 from mlci.core.documents import Comparison, Record, Rule, encode
 from mlci.core.threshold import GateSettings
 from mlci.project import Invocation, Project
+from mlci.publishing import verdict_outputs
 from mlci.workspace import COMPARISON
 
 
@@ -62,7 +63,9 @@ def command(invocation: Invocation, as_json: bool) -> None:
       mlci compare
       mlci compare --json | jq '.deltas[] | select(.verdict == "regressed")'
     """
-    comparison = compare(Project.open(invocation))
+    project = Project.open(invocation)
+    comparison = compare(project)
+    invocation.actions.set_outputs(verdict_outputs(project, comparison, project.workspace.records()[0]))
     if as_json:
         click.echo(encode(comparison).decode())
     else:

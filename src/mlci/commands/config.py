@@ -18,7 +18,7 @@ def effective(project: Project, profile: str) -> list[tuple[str, Any, str]]:
     """(key path, value, origin) of every effective value, the defaults of mlci included."""
     rows: list[tuple[str, Any, str]] = []
     settings = msgspec.to_builtins(project.config.settings)
-    for table in ("id", "gate", "baseline", "metrics"):
+    for table in ("id", "gate", "report", "baseline", "metrics"):
         written = project.config.tables.get(table)
         value = getattr(project.config.settings, table)
         if isinstance(value, str):

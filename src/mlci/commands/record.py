@@ -32,20 +32,30 @@ def record_own(project: Project, workspaces: Sequence[Workspace] = ()) -> Record
     return document
 
 
+def _workspaces(folder: Path) -> list[Workspace]:
+    """The workspace that `folder` is, or those that lie in it."""
+    if (folder / RUNS).is_file():
+        return [Workspace(folder)]
+    inside = sorted(path.parent for path in folder.glob(f"*/{RUNS}"))
+    return [Workspace(path) for path in inside] or [Workspace(folder)]
+
+
 @click.command("record")
 @click.argument("folders", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.pass_obj
 def command(invocation: Invocation, folders: tuple[Path, ...]) -> None:
     """Fold runs into one record a run: .mlci/record.json.
 
-    Without DIR the own workspace; with DIRs the workspaces of several machines.
+    Without DIR the own workspace; with DIRs the workspaces of several machines, or folders that hold them.
 
     \b
     Examples:
       mlci record
       mlci record downloaded/cpu downloaded/gpu
+      mlci record downloaded
     """
     project = Project.open(invocation)
-    document = record_own(project, [Workspace(invocation.folder / folder) for folder in folders])
+    found = [workspace for folder in folders for workspace in _workspaces(invocation.folder / folder)]
+    document = record_own(project, found)
     for item in document.records:
         click.echo(f"{item.name}: {item.status}, {counted(len(item.metrics), 'metric')}")

@@ -15,17 +15,19 @@ from mlci.render.report import Meta
 from mlci.workspace import REPORT
 
 
-def write_report(project: Project, comparison: Comparison, records: RecordsDocument) -> str:
+def write_report(project: Project, comparison: Comparison, records: RecordsDocument, meta: Meta | None = None) -> str:
     """Write `report.md`; returns it."""
-    text = markdown.report(comparison, records.records, meta=meta_of(project, records))
+    text = markdown.report(comparison, records.records, meta=meta or meta_of(project, records))
     project.workspace.write(REPORT, text)
     return text
 
 
-def terminal_report(project: Project, comparison: Comparison, records: RecordsDocument) -> str:
+def terminal_report(
+    project: Project, comparison: Comparison, records: RecordsDocument, meta: Meta | None = None
+) -> str:
     """The report for whoever sits before stdout."""
     colour = sys.stdout.isatty() and "NO_COLOR" not in project.invocation.environ
-    return terminal.report(comparison, records.records, meta=meta_of(project, records), colour=colour)
+    return terminal.report(comparison, records.records, meta=meta or meta_of(project, records), colour=colour)
 
 
 def meta_of(project: Project, records: RecordsDocument) -> Meta:

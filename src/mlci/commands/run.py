@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from mlci import git
 from mlci.commands.plan import plan_for
 from mlci.config import is_plain
-from mlci.core.documents import Origin, RunResult, RunsDocument
+from mlci.context import Context
+from mlci.core.documents import STATUSES, Origin, RunResult, RunsDocument
 from mlci.errors import CancelledError, RunsFailedError, UsageError
 from mlci.process import Cancellation
-from mlci.project import Invocation, Project
+from mlci.project import Invocation, Project, origin_of
 from mlci.running import jobs
 from mlci.running.display import Display
 from mlci.running.plan import only_named
@@ -26,14 +25,16 @@ def run_all(project: Project, options: Options, display: Display) -> RunsDocumen
     """Execute what the plan selects and write `run.json` after each execution.
 
     Raises:
+        UsageError: Code of a fork would run with the rights of this repository.
         ConfigError: A parameter or seed that nothing can receive.
         EnvironmentMissingError: No interpreter, or one without a kernel.
         CancelledError: mlci was told to stop; what was done is in `run.json`.
     """
+    check_trusted(project.context, allowed=options.allow_fork_code)
     profile = project.profile(options.profile)
     whole = plan_for(project, profile)
     plan = only_named(whole, options.names)
-    origin = take_origin(project)
+    origin = origin_of(project)
     kept = _kept(project, origin, profile) if options.last_failed else []
     planned = tuple(run.name for run in whole.selected)
     session = Session(project, options, display, plan, origin, planned, kept)
@@ -45,22 +46,18 @@ def run_all(project: Project, options: Options, display: Display) -> RunsDocumen
     return session.document()
 
 
-def take_origin(project: Project) -> Origin:
-    """Where and when this starts; taken before anything executes."""
-    context = project.context
-    head = git.head(project.config.root, project.invocation.environ)
-    return Origin(
-        commit=head.commit,
-        dirty=head.dirty,
-        branch=head.branch or context.branch,
-        event=context.event,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        repository_id=context.repository_id,
-        run_id=context.run_id,
-        run_attempt=context.run_attempt,
-        workflow=context.workflow,
-        run_url=context.run_url,
-    )
+def check_trusted(context: Context, *, allowed: bool) -> None:
+    """Refuse to run where the event has the repository's rights and what is checked out may be anybody's.
+
+    Raises:
+        UsageError: On pull_request_target and workflow_run for a head in another repository, and on comments.
+    """
+    privileged = context.event in ("pull_request_target", "workflow_run") and context.from_fork
+    if (privileged or context.event == "issue_comment") and not allowed:
+        raise UsageError(
+            f"nothing is run on {context.event}: it has this repository's rights, and the code may be a stranger's",
+            hint="Run on pull_request, or say --allow-fork-code where the checkout is certainly yours.",
+        )
 
 
 def check_succeeded(document: RunsDocument) -> None:
@@ -117,6 +114,7 @@ def display_for(invocation: Invocation) -> Display:
 @click.option("--python", envvar="MLCI_PYTHON", help="The interpreter of the runs, or its environment's folder.")
 @click.option("--fail-fast", is_flag=True, help="Start nothing more after a run that did not succeed.")
 @click.option("--last-failed", is_flag=True, help="Keep the good results of the last time and run the rest again.")
+@click.option("--allow-fork-code", is_flag=True, help="Run even where the event's rights would be a stranger's.")
 @click.pass_obj
 def command(invocation: Invocation, /, names: tuple[str, ...], parameters: dict[str, Any], **options: Any) -> None:  # noqa: ANN401
     """Run notebooks, scripts and commands.
@@ -132,4 +130,6 @@ def command(invocation: Invocation, /, names: tuple[str, ...], parameters: dict[
     """
     project = Project.open(invocation)
     document = run_all(project, Options(names=names, parameters=parameters, **options), display_for(invocation))
+    worst = max((result.status for result in document.runs), key=STATUSES.index, default="succeeded")
+    invocation.actions.set_outputs({"status": worst, "workspace": str(project.workspace.folder)})
     check_succeeded(document)

@@ -2,6 +2,6 @@
 
 from mlci.config.checking import is_plain
 from mlci.config.loading import Config, load
-from mlci.config.runs import DEFAULT_PROFILE, Run, profile_for, resolve
+from mlci.config.runs import DEFAULT_PROFILE, Run, profile_for, resolve, seconds
 
-__all__ = ["DEFAULT_PROFILE", "Config", "Run", "is_plain", "load", "profile_for", "resolve"]
+__all__ = ["DEFAULT_PROFILE", "Config", "Run", "is_plain", "load", "profile_for", "resolve", "seconds"]

@@ -102,6 +102,10 @@ class RunTable(Table, frozen=True):
     needs: Annotated[tuple[str, ...], Meta(description="Runs that must succeed first.")] = ()
     only: Annotated[Only, Meta(description="When the run is selected; by default always.")] = Only()
     env: Annotated[dict[str, str], Meta(description="Environment variables; {name} stands for a parameter.")] = {}
+    runs_on: Annotated[
+        str | tuple[str, ...] | None,
+        Meta(description="The runner for a matrix of `mlci plan --json`: a label or several; default ubuntu-latest."),
+    ] = None
     pass_env: Annotated[
         tuple[str, ...],
         Meta(description="Withheld variables that this run may see (OIDC request variables)."),
@@ -143,6 +147,24 @@ class BaselineTable(Table, frozen=True):
     options: Annotated[dict[str, Any], Meta(description="Options of the store, such as `path` of a folder.")] = {}
 
 
+class ReportTable(Table, frozen=True):
+    """What is posted on GitHub."""
+
+    comment: Annotated[
+        Literal["always", "on-change", "on-failure", "never"],
+        Meta(description="When a pull request gets its comment; one that is there is kept up to date."),
+    ] = "always"
+    status: Annotated[bool, Meta(description="Set the commit status `mlci/ID`, for branch rules to require.")] = True
+    check_run: Annotated[
+        bool, Meta(description="Add a check run too: neutral where the gate is undecided; needs checks: write.")
+    ] = False
+    on_forbidden: Annotated[
+        Literal["warn", "fail"],
+        Meta(description="What a missing permission is: a warning, with the report in the job summary, or exit 6."),
+    ] = "warn"
+    deadline: Annotated[Duration, Meta(description="For all requests to GitHub together, waits included.")] = "2m"
+
+
 class ConfigFile(Table, frozen=True):
     """The whole of `mlci.toml`, or `[tool.mlci]` in `pyproject.toml`."""
 
@@ -152,6 +174,7 @@ class ConfigFile(Table, frozen=True):
     runs: Annotated[dict[str, RunTable], Meta(description="Notebooks, scripts and commands, by name.")] = {}
     metrics: Annotated[dict[str, RuleTable], Meta(description="Rules by metric pattern (fnmatch).")] = {}
     gate: Annotated[GateTable, Meta(description="What blocks.")] = GateTable()
+    report: Annotated[ReportTable, Meta(description="What is posted on GitHub.")] = ReportTable()
     baseline: Annotated[BaselineTable, Meta(description="What runs are compared with.")] = BaselineTable()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -131,10 +132,18 @@ def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | N
         verdict=verdict,
         gate=gate,
         direction=direction,
+        noise=_noise(metric),
         tolerance=in_words(rule, direction) or None if rule else None,
         reason=reason,
         unit=metric.unit,
     )
+
+
+def _noise(metric: Metric) -> str:
+    """What is known of the noise: the standard deviation over the seeds."""
+    if len(metric.samples) < 2 or not all(map(math.isfinite, metric.samples)):  # noqa: PLR2004 - a spread needs two
+        return "none"
+    return f"{len(metric.samples)} seeds, standard deviation {statistics.stdev(metric.samples):.2g}"
 
 
 def _gate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,8 @@ def loads(
         name: How error messages call the document.
         max_bytes: Larger documents are refused unread.
         max_depth: Deeper nesting is refused.
-        allow_nan: Take the literals `NaN`, `Infinity` and `-Infinity`, which Python's `json.dump` writes.
+        allow_nan: Take the literals `NaN`, `Infinity` and `-Infinity`, which Python's `json.dump` writes, and numbers
+            beyond what a 64-bit integer or float holds.
 
     Returns:
         Plain dicts, lists, strings, numbers, booleans and None.
@@ -46,6 +48,8 @@ def loads(
             text,
             object_pairs_hook=_unique(name),
             parse_constant=float if allow_nan else _refuse_constant(name),
+            parse_float=float if allow_nan else _finite(name),
+            parse_int=int if allow_nan else _small(name),
         )
     except json.JSONDecodeError as error:
         raise DocumentError(f"{name}: not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
@@ -94,3 +98,23 @@ def _refuse_constant(name: str) -> Callable[[str], float]:
         raise DocumentError(f'{name}: {literal} is not JSON; write it as "{literal}"')
 
     return refuse
+
+
+def _finite(name: str) -> Callable[[str], float]:
+    def parse(literal: str) -> float:
+        value = float(literal)
+        if math.isinf(value):
+            raise DocumentError(f"{name}: the number {literal[:40]} is beyond what a float holds")
+        return value
+
+    return parse
+
+
+def _small(name: str) -> Callable[[str], int]:
+    def parse(literal: str) -> int:
+        value = int(literal)
+        if not -(2**63) <= value < 2**64:
+            raise DocumentError(f"{name}: the number {literal[:40]} is beyond what 64 bits hold")
+        return value
+
+    return parse

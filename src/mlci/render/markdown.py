@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from mlci.core.documents import Comparison, Record
-from mlci.render.report import Block, Line, Meta, Quoted, Report, Section, Table, build
+from mlci.render.report import Block, Line, Link, Meta, Quoted, Report, Section, Table, build
 from mlci.render.text import plain, printable
 
 _MARKS = {"pass": "✅", "fail": "❌", "warn": "⚠️"}
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%-]+")
 _TICKS = re.compile(r"`+")
 # Words that mean only themselves in Markdown: no mark-up, no mention, no reference, no address to link.
 _HARMLESS = re.compile(r"(?!.*www\.)(?:[^\W_]|[ .,;()%+−→–'=-]|:(?!\w|/))*")
@@ -26,12 +27,17 @@ def report(comparison: Comparison, records: Sequence[Record], *, meta: Meta) -> 
         meta: What else to say.
     """
     built = build(comparison, records, meta)
-    return "\n\n".join([_fold(built, meta), *map(_section, built.sections)]) + "\n"
+    return "\n\n".join([fold(built, meta), *map(section, built.sections)]) + "\n"
 
 
 def inline(line: Line) -> str:
     """A line with other people's words in code spans."""
-    return "".join(_quoted(part) if isinstance(part, Quoted) else part for part in line)
+    return "".join(map(_part, line))
+
+
+def link(text: str, url: str) -> str:
+    """A link, or only its text where the URL holds what could end it early."""
+    return f"[{text}]({url})" if _URL.fullmatch(url) else text
 
 
 def code(text: str) -> str:
@@ -51,12 +57,19 @@ def fence(text: str) -> str:
     return f"{ticks}text\n{text}\n{ticks}"
 
 
+def _part(part: str | Quoted | Link) -> str:
+    if isinstance(part, Link):
+        return link(part.text, part.url)
+    return _quoted(part) if isinstance(part, Quoted) else part
+
+
 def _quoted(part: Quoted) -> str:
     text = plain(part.text)
     return text if part.prose and _HARMLESS.fullmatch(text) else code(text)
 
 
-def _fold(built: Report, meta: Meta) -> str:
+def fold(built: Report, meta: Meta) -> str:
+    """What everybody reads: the verdict, what got worse, where to look."""
     name = "mlci" if meta.id == "main" else f"mlci {code(meta.id)}"
     lines = [f"### {_MARKS[built.mark]} {name}: {built.headline}"]
     lines += [f"- {inline(point)}" for point in built.points]
@@ -65,7 +78,8 @@ def _fold(built: Report, meta: Meta) -> str:
     return "\n".join([*lines, *([""] if built.points else []), footer])
 
 
-def _section(section: Section) -> str:
+def section(section: Section) -> str:
+    """One part, folded away."""
     blocks: list[str] = []
     bullets: list[str] = []
     for item in section.body:
@@ -84,6 +98,6 @@ def _table(table: Table) -> str:
     return tabulate(rows, headers=table.headers, tablefmt="github", disable_numparse=True)
 
 
-def _cell(parts: Iterable[str | Quoted]) -> str:
+def _cell(parts: Iterable[str | Quoted | Link]) -> str:
     # In a cell a bar ends the cell even within code, unless a backslash stands before it.
     return inline(tuple(parts)).replace("|", "\\|")

@@ -25,7 +25,15 @@ class Quoted:
     prose: bool = False
 
 
-Line = tuple[str | Quoted, ...]
+@dataclass(frozen=True)
+class Link:
+    """A link of mlci's own; the URL comes from the forge or the runner, never from a run."""
+
+    text: str
+    url: str
+
+
+Line = tuple[str | Quoted | Link, ...]
 
 
 def said(text: str) -> Quoted:
@@ -80,6 +88,8 @@ class Meta:
         command: Does it again on a laptop.
         workspace: The folder that paths of outputs are relative to.
         uploaded: Whether it was on a runner, so that people find it in the workflow's artifact.
+        files_url: The page of that artifact.
+        foreign: Whether code of a fork, which nobody has reviewed, reported the numbers.
     """
 
     id: str = "main"
@@ -89,6 +99,8 @@ class Meta:
     command: str = "mlci ci"
     workspace: str = ".mlci"
     uploaded: bool = False
+    files_url: str | None = None
+    foreign: bool = False
 
 
 def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Report:
@@ -96,23 +108,26 @@ def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Repo
     points = [*_failed_runs(records), *_gate_points(comparison)]
     if len(points) > _MAX_POINTS:
         points = [*points[: _MAX_POINTS - 1], (f"and {len(points) - _MAX_POINTS + 1} more, below",)]
-    total = sum(record.duration_s for record in records)
+    cost = _cost(records)
     baseline = _baseline_line(comparison, meta)
     clean = comparison.verdict == "pass" and not comparison.blocks and not points
-    footer: tuple[Line, ...] = (
-        ((*baseline, f" · took {duration(total)}"),)
+    files: Line = (" · ", Link("notebooks and logs", meta.files_url)) if meta.files_url else ()
+    footer: list[Line] = (
+        [(*baseline, f" · {cost}", *files)]
         if clean
-        else (
+        else [
             baseline,
             ("Executed notebook or log: ", Quoted(_where(comparison, records, meta)), *_uploaded(meta)),
-            ("Again on a laptop: ", Quoted(meta.command), f" · took {duration(total)}"),
-        )
+            ("Again on a laptop: ", Quoted(meta.command), f" · {cost}"),
+        ]
     )
+    if meta.foreign:
+        footer.insert(0, ("Code of a fork reported these numbers; mlci compared them again.",))
     return Report(
         mark="pass" if clean else "fail" if comparison.blocks or comparison.verdict == "fail" else "warn",
         headline=headline(comparison, records),
         points=tuple(points),
-        footer=footer,
+        footer=tuple(footer),
         sections=tuple(section for section in _sections(comparison, records, meta) if section.body),
     )
 
@@ -170,6 +185,7 @@ def _point(delta: Delta) -> Line:
         f" {before} → {now}{change}: ",
         word,
         said(reason),
+        f" (noise: {delta.noise})" if delta.noise != "none" else " (one run: noise not known)",
     )
 
 
@@ -214,7 +230,19 @@ def _where(comparison: Comparison, records: Sequence[Record], meta: Meta) -> str
 
 
 def _uploaded(meta: Meta) -> Line:
+    if meta.files_url:
+        return (", in ", Link("the workflow run's artifact", meta.files_url))
     return (", in the workflow's artifact if it uploads one",) if meta.uploaded else ()
+
+
+def _cost(records: Sequence[Record]) -> str:
+    """What all of it took: wall time, and CPU time and memory where they were metered."""
+    took = f"took {duration(sum(record.duration_s for record in records))}"
+    used = [record.resources for record in records if record.resources]
+    if not used:
+        return took
+    cpu = duration(sum(item.cpu_s for item in used))
+    return f"{took}, CPU {cpu}, peak {size(max(item.peak_memory_bytes for item in used))}"
 
 
 def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Iterator[Section]:
@@ -331,4 +359,4 @@ def _files(records: Sequence[Record], meta: Meta) -> Iterator[Line]:
                 f", {size(artifact.size)}, sha256 {artifact.sha256[:12]}",
             )
     if meta.run_url:
-        yield ("Measured by ", Quoted(meta.run_url))
+        yield ("Measured by ", Link("this workflow run", meta.run_url))

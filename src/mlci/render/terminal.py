@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from mlci.core.documents import Comparison, Record
-from mlci.render.report import Block, Line, Meta, Quoted, Section, Table, build
+from mlci.render.report import Block, Line, Link, Meta, Quoted, Section, Table, build
 from mlci.render.text import plain, printable
 
 _COLOURS = {"pass": "\x1b[32m", "fail": "\x1b[31m", "warn": "\x1b[33m"}
@@ -28,7 +28,13 @@ def report(comparison: Comparison, records: Sequence[Record], *, meta: Meta, col
 
 
 def _inline(line: Line) -> str:
-    return "".join(plain(part.text) if isinstance(part, Quoted) else part for part in line)
+    return "".join(map(_part, line))
+
+
+def _part(part: str | Quoted | Link) -> str:
+    if isinstance(part, Link):
+        return f"{part.text} ({plain(part.url)})"
+    return plain(part.text) if isinstance(part, Quoted) else part
 
 
 def _section(section: Section, *, colour: bool) -> list[str]:

@@ -38,6 +38,7 @@ class Options:
     python: str | None = None
     fail_fast: bool = False
     last_failed: bool = False
+    allow_fork_code: bool = False
 
 
 @dataclass

@@ -33,7 +33,7 @@ MISTAKES = [
     # text, the whole message (without "mlci.toml: "), the hint
     ('[runs.train]\nscrpt = "train.py"', "runs.train.scrpt: no such key", "Did you mean 'script'?"),
     ("[gates]", "gates: no such key", "Did you mean 'gate'?"),
-    ("zzz = 1", "zzz: no such key", "Known here: baseline, defaults, gate, id, metrics, profiles, runs."),
+    ("zzz = 1", "zzz: no such key", "Known here: baseline, defaults, gate, id, metrics, profiles, report, runs."),
     ("[runs.train]\nscript = 3", "runs.train.script: expected a string, got 3", None),
     (f"{RUN}seeds = 3", "runs.train.seeds: expected a list of whole numbers, got 3", None),
     (f'{RUN}seeds = [0, "1"]', "runs.train.seeds[1]: expected a whole number, got '1'", None),

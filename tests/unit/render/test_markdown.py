@@ -92,7 +92,7 @@ def test_inline__a_sentence_never_becomes_mark_up(text: str) -> None:
     [
         (Quoted("f1_score"), "`f1_score`"),
         (Quoted("two words"), "`two words`"),
-        (said("0.1 worse, at most 0.01 allowed"), "0.1 worse, at most 0.01 allowed"),
+        (said("0.1 worse, at most 0.01 allowed (one run: noise not known)"), "0.1 worse, at most 0.01 allowed"),
         (said("no column 'x' | y"), "`no column 'x' | y`"),
         (said("mail me@example"), "`mail me@example`"),
     ],
@@ -106,7 +106,7 @@ def test_report__a_pass_is_two_lines_above_the_fold() -> None:
     text = markdown.report(compared(*records, before=measured(commit=BEFORE)), records, meta=Meta(commit="c" * 40))
     assert text.split("<details>")[0].strip().splitlines() == [
         "### ✅ mlci: pass: 1 of 1 metric gated",
-        "Commit `ccccccc`, baseline `bbbbbbb` (the merge base), profile `default` · took 42 s",
+        "Commit `ccccccc`, baseline `bbbbbbb` (the merge base), profile `default` · took 42 s, CPU 40 s, peak 123 MB",
     ]
 
 

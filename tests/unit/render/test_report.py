@@ -24,7 +24,7 @@ def fold(found: list[str]) -> list[str]:
 def test_report__a_pass_is_two_lines() -> None:
     assert fold(lines(measured(), before=measured(commit=BEFORE))) == [
         "mlci: pass: 1 of 1 metric gated",
-        "Commit ccccccc, baseline bbbbbbb (the merge base), profile default · took 42 s",
+        "Commit ccccccc, baseline bbbbbbb (the merge base), profile default · took 42 s, CPU 40 s, peak 123 MB",
     ]
 
 
@@ -36,10 +36,10 @@ def test_report__a_regression() -> None:
         )
     ) == [
         "mlci: fail, blocking: 1 metric worse than allowed, 1 improved, 1 of 2 metrics gated",
-        "- train accuracy 0.9 → 0.8, −0.1 (−11.1%): 0.1 worse, at most 0.01 allowed",
+        "- train accuracy 0.9 → 0.8, −0.1 (−11.1%): 0.1 worse, at most 0.01 allowed (one run: noise not known)",
         "Commit ccccccc, baseline bbbbbbb (the merge base), profile default",
         "Executed notebook or log: .mlci/outputs/train/executed.ipynb",
-        "Again on a laptop: mlci run train · took 42 s",
+        "Again on a laptop: mlci run train · took 42 s, CPU 40 s, peak 123 MB",
     ]
 
 

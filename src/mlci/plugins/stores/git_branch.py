@@ -15,7 +15,7 @@ from mlci.core.documents import Record, encode
 from mlci.errors import GitError, StoreError
 from mlci.plugins.stores import layout
 from mlci.plugins.stores.git_objects import Objects
-from mlci.plugins.stores.git_places import Place, opened
+from mlci.plugins.stores.git_places import Place, UnsignedError, opened
 from mlci.plugins.stores.interface import Entry, Site
 
 _IDENTITY = {
@@ -63,17 +63,14 @@ class GitBranchStore:
         wanted = layout.by_path(records)
         self._read_at.clear()
         with self._opened() as place:
-            changed: dict[str, Record] = {}
-            commit = None
+            tried: dict[str, Record] = {}
             for _ in self._until_deadline():
                 tip = place.tip()
-                if tip and tip == commit:  # it arrived, although its answer was lost
-                    return list(changed.values())
                 changed = self._superseding(place.objects, tip, wanted)
-                if not changed:
-                    return []
-                commit = _commit(place.objects, tip, changed)
-                if place.publish(commit, tip):
+                if not changed:  # nothing is new, or the last try arrived although its answer was lost
+                    return list(tried.values())
+                tried = changed
+                if self._published(place, tip, changed):
                     return list(changed.values())
         raise StoreError(
             f"baseline store: {self.describe()}: not saved within {self.deadline_s:.0f} s, others were first",
@@ -107,6 +104,17 @@ class GitBranchStore:
         """The branch and its place, in words."""
         remote = self._remote()
         return f"branch {self.branch} of {remote.url}" if remote else f"local branch {self.branch}"
+
+    def _published(self, place: Place, tip: str | None, records: Mapping[str, Record]) -> bool:
+        """Move the branch on by a commit with `records`; False where somebody else was first."""
+        try:
+            return place.publish(_commit(place.objects, tip, records), tip)
+        except UnsignedError:
+            if self.site.commit_files is None:
+                raise
+        # Commits that the server makes itself are signed.
+        files = {path: encode(record) for path, record in records.items()}
+        return self.site.commit_files(self.branch, tip, files, _message(records)) is not None
 
     def _superseding(self, objects: Objects, tip: str | None, wanted: Mapping[str, Record]) -> dict[str, Record]:
         """Those of `wanted` that are not in the store, or newer than what is."""
@@ -155,6 +163,9 @@ def _commit(objects: Objects, parent: str | None, records: Mapping[str, Record])
     """A commit that adds `records` to the tree of `parent`."""
     blobs = {path: objects.write_blob(encode(record)) for path, record in records.items()}
     tree = objects.graft(parent, blobs)
-    names = ", ".join(sorted({record.name for record in records.values()}))
     parents = ("-p", parent) if parent else ()
-    return objects.git.with_variables(**_IDENTITY).run("commit-tree", tree, *parents, "-m", f"Save {names}")
+    return objects.git.with_variables(**_IDENTITY).run("commit-tree", tree, *parents, "-m", _message(records))
+
+
+def _message(records: Mapping[str, Record]) -> str:
+    return f"Save {', '.join(sorted({record.name for record in records.values()}))}"

@@ -17,7 +17,12 @@ from mlci.plugins.stores.interface import Site
 _TIP = "refs/mlci/tip"
 _REJECTED = re.compile(rb"^!.*\[(?:remote )?rejected\] (.*)", re.MULTILINE)
 _FORBIDDEN = re.compile(rb"declined|denied|protected|prohibited")
+_UNSIGNED = re.compile(rb"verified signature|must be signed|signed commits", re.IGNORECASE)
 _NO_COMMIT = ""  # what git takes as "the ref must not exist"
+
+
+class UnsignedError(GitError):
+    """The server takes signed commits only."""
 
 
 class Place(Protocol):
@@ -78,6 +83,11 @@ class RemotePlace:
         )
         if done.returncode == 0:
             return True
+        if _UNSIGNED.search(done.stderr):
+            raise UnsignedError(
+                f"git push: a rule of the server wants signed commits on {self.branch}",
+                hint="Give mlci a token of GitHub's API: commits that the server makes are signed.",
+            )
         rejected = _REJECTED.search(done.stdout)
         if rejected and not _FORBIDDEN.search(rejected[1]):
             return False

@@ -19,6 +19,14 @@ class Entry:
     commit: str
 
 
+class CommitFiles(Protocol):
+    """Adds files to a branch in one commit that the server signs."""
+
+    def __call__(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
+        """The commit, or None where the branch is no longer at `parent` (None: the branch does not exist)."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """Where mlci runs: what every store is given beside its own options.
@@ -29,6 +37,7 @@ class Site:
         token: For servers on `server_url` only.
         server_url: The server that gave the token.
         warn: Takes one line for the user.
+        commit_files: Writes a commit through the server's API, which signs it; None where there is no API to ask.
     """
 
     folder: Path
@@ -36,6 +45,7 @@ class Site:
     token: str | None = field(default=None, repr=False)
     server_url: str = "https://github.com"
     warn: Callable[[str], None] = lambda _line: None
+    commit_files: CommitFiles | None = field(default=None, repr=False)
 
 
 class Store(Protocol):

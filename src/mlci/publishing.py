@@ -1,0 +1,87 @@
+"""Puts a comparison where the people of this event look: job summary, annotations, outputs, log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mlci.actions import Level
+from mlci.core.documents import Comparison, Failure, RecordsDocument
+from mlci.project import Project
+from mlci.render.text import regressions, summary_line
+from mlci.workspace import RECORDS, REPORT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What an annotation points at."""
+
+    title: str
+    file: str | None = None
+    line: int | None = None
+
+
+def publish(
+    project: Project,
+    comparison: Comparison,
+    records: RecordsDocument,
+    *,
+    markdown: str,
+    terminal: str,
+    echo: Callable[[str], object],
+    outputs: Mapping[str, str] | None = None,
+) -> None:
+    """Show the report on the runner; on a laptop only in the terminal.
+
+    Args:
+        project: Where.
+        comparison: What was decided.
+        records: About what.
+        markdown: The whole report, for the job summary.
+        terminal: The same for the log.
+        echo: Prints it there.
+        outputs: More outputs of the step than those of every comparison.
+    """
+    actions = project.invocation.actions
+    actions.append_summary(markdown)
+    for level, message, place in findings(project, comparison, records):
+        actions.annotate(level, message, file=place.file, line=place.line, title=place.title)
+    actions.finish()
+    actions.set_outputs({**verdict_outputs(project, comparison, records), **(outputs or {})})
+    with actions.group("Report"), actions.inert():
+        echo(terminal)
+
+
+def verdict_outputs(project: Project, comparison: Comparison, records: RecordsDocument) -> dict[str, str]:
+    """The outputs that every command with a comparison sets."""
+    return {
+        "verdict": "fail" if comparison.blocks else comparison.verdict,
+        "summary": summary_line(comparison, records.records),
+        "regressions": str(len(regressions(comparison))),
+        "record": str(project.workspace.path(RECORDS)),
+        "report": str(project.workspace.path(REPORT)),
+    }
+
+
+def findings(project: Project, comparison: Comparison, records: RecordsDocument) -> Iterator[tuple[Level, str, Place]]:
+    """(level, message, place) of everything that did not succeed or got worse, the worst first."""
+    for item in records.records:
+        if item.error:
+            yield "error", item.error.message, _place(project, item.name, item.error)
+    for delta in comparison.deltas:
+        if delta.gate == "fail":
+            yield (
+                "error",
+                delta.reason or f"{delta.metric} got worse",
+                Place(title=f"{delta.run}: {delta.metric}"),
+            )
+
+
+def _place(project: Project, run: str, error: Failure) -> Place:
+    folder = project.config.root.relative_to(project.config.repository)
+    return Place(
+        file=(folder / error.file).as_posix() if error.file else None,
+        # A cell's line is no line of the notebook's file.
+        line=error.line if error.cell is None else None,
+        title=f"{run}, cell {error.cell}" if error.cell else run,
+    )
