@@ -106,21 +106,31 @@ def _type(value: dict[str, Any]) -> str:
 
 
 def action() -> str:
-    """The action's inputs and outputs."""
-    manifest = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-    parts = ["# The action\n", NOTE, f"{manifest['description']}\n", "## Inputs\n"]
-    parts.append(
-        "| input | default | |\n|---|---|---|\n"
-        + "".join(
-            f"| `{name}` | {_default(item)} | {item['description']} |\n" for name, item in manifest["inputs"].items()
+    """Every action's inputs and outputs."""
+    parts = ["# The actions\n", NOTE, ACTIONS]
+    for path in (ROOT / "action.yml", *sorted(ROOT.glob("*/action.yml"))):
+        manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parts.append(f"## `{'/'.join(['OWNER/mlci', *path.relative_to(ROOT).parts[:-1]])}`\n")
+        parts.append(f"{manifest['description']}\n")
+        parts.append(
+            "| input | default | |\n|---|---|---|\n"
+            + "".join(
+                f"| `{name}` | {_default(item)} | {item['description']} |\n"
+                for name, item in manifest["inputs"].items()
+            )
         )
-    )
-    parts.append("## Outputs\n")
-    parts.append(
-        "| output | |\n|---|---|\n"
-        + "".join(f"| `{name}` | {item['description']} |\n" for name, item in manifest["outputs"].items())
-    )
+        parts.append(
+            "| output | |\n|---|---|\n"
+            + "".join(f"| `{name}` | {item['description']} |\n" for name, item in manifest["outputs"].items())
+        )
     return "\n".join(parts)
+
+
+ACTIONS = """\
+All of them install mlci by hash, apart from the job's Python, and become the command. The one at the top runs any
+command; those in folders run the command that they are named after, and so say which inputs it has.
+`examples/workflows` has workflows to copy.
+"""
 
 
 def _default(item: dict[str, Any]) -> str:

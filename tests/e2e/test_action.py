@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ jobs:
           args: --json
       - id: mlci
         uses: ./action
+        with:
+          args: --no-post
       - if: always()
         env:
           SEEN: ${{ steps.mlci.outputs.verdict }}, ${{ steps.mlci.outputs.regressions }}
@@ -92,7 +95,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         (work.folder / ".github/workflows/mlci.yml").write_text(WORKFLOW)
         for name in ("src", "requirements"):
             shutil.copytree(ROOT / name, work.folder / "action" / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("action.yml", "pyproject.toml", "README.md", "LICENSE"):
+        for name in ("action.yml", "entry.sh", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, work.folder / "action" / name)
         main = commit(
             work, "Train", mlci__toml=CONFIG, __gitignore="metrics.json\n", train__py=f"ACCURACY = 0.9\n{TRAIN}"
@@ -160,7 +163,9 @@ def test_pull_request__the_summary_compares_with_the_merge_base(team: Team) -> N
 
 
 def test_plan__is_a_matrix(team: Team) -> None:
-    assert '{"include": [{"run": "train", "profile": "default"}]}' in team.push.log
+    assert json.loads(team.push.outputs["matrix"]) == {
+        "include": [{"run": "train", "profile": "default", "runs-on": '"ubuntu-latest"'}]
+    }
 
 
 def test_action__code_gets_no_token_and_its_output_is_no_command(team: Team) -> None:

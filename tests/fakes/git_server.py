@@ -82,6 +82,7 @@ def git_server(root: Path) -> Iterator[GitServer]:
 class _Handler(BaseHTTPRequestHandler):
     server_state: GitServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes: the second would wait for an acknowledgement
 
     def do_GET(self) -> None:
         self._serve()

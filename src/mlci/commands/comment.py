@@ -56,6 +56,22 @@ class Source:
     files_url: str | None = None
 
 
+def comment(
+    project: Project, forge: Forge, *, from_run: str | None = None, artifact: str = "mlci", number: int | None = None
+) -> dict[str, str]:
+    """Post the report of this workspace, or of what another workflow run left; the step's outputs.
+
+    Raises:
+        UsageError: What was asked for cannot be.
+        ForgeError: The forge is out of reach, or forbids what the configuration says must not be forbidden.
+    """
+    if from_run and number is not None:
+        raise UsageError("--from-run finds the pull request itself", hint="Leave --pull-request out.")
+    if from_run:
+        return report(project, forge, received_source(project, forge, _run_id(project, from_run), artifact))
+    return report(project, forge, own_source(project, forge, number))
+
+
 def own_source(project: Project, forge: Forge, number: int | None) -> Source:
     """The record of this workspace, for the pull request of this event or of that number."""
     context = project.context
@@ -396,15 +412,7 @@ def command(invocation: Invocation, from_run: str | None, artifact: str, number:
     if dry_run:
         _show(project)
         return
-    forge = project.forge
-    if from_run and number is not None:
-        raise UsageError("--from-run finds the pull request itself", hint="Leave --pull-request out.")
-    source = (
-        received_source(project, forge, _run_id(project, from_run), artifact)
-        if from_run
-        else own_source(project, forge, number)
-    )
-    report(project, forge, source)
+    comment(project, project.forge, from_run=from_run, artifact=artifact, number=number)
 
 
 def _show(project: Project) -> None:

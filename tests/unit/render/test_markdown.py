@@ -92,7 +92,7 @@ def test_inline__a_sentence_never_becomes_mark_up(text: str) -> None:
     [
         (Quoted("f1_score"), "`f1_score`"),
         (Quoted("two words"), "`two words`"),
-        (said("0.1 worse, at most 0.01 allowed (one run: noise not known)"), "0.1 worse, at most 0.01 allowed"),
+        (said("0.1 worse, at most 0.01 allowed"), "0.1 worse, at most 0.01 allowed"),
         (said("no column 'x' | y"), "`no column 'x' | y`"),
         (said("mail me@example"), "`mail me@example`"),
     ],

@@ -19,7 +19,6 @@ import requests
 from mlci.errors import ForbiddenError, ForgeError
 from mlci.plugins.forges.patience import Patience, StumbleError
 
-_ATTEMPT_S = 30.0  # for one request: a body that drips must not take the whole deadline
 _PER_PAGE = 100
 _MAX_PAGES = 100
 _CHUNK = 1024 * 1024
@@ -37,11 +36,13 @@ class Client:
         api_url: Such as "https://api.github.com", or "https://HOST/api/v3".
         token: Sent in a header only.
         patience: When to try again.
+        attempt_s: For one request: a body that drips must not take the whole deadline.
     """
 
-    def __init__(self, api_url: str, token: str, patience: Patience) -> None:
+    def __init__(self, api_url: str, token: str, patience: Patience, attempt_s: float = 30.0) -> None:
         self._api_url = api_url
         self._token = token
+        self._attempt_s = attempt_s
         self.patience = patience
         self._github = self._built()
 
@@ -142,7 +143,7 @@ class Client:
     ) -> Any:  # noqa: ANN401 - JSON
         def attempt(left_s: float) -> Any:  # noqa: ANN401 - JSON
             return self._within(
-                min(left_s, _ATTEMPT_S), lambda: self._answer(verb, path, dict(parameters or {}), body, needs)
+                min(left_s, self._attempt_s), lambda: self._answer(verb, path, dict(parameters or {}), body, needs)
             )[1]
 
         return self.patience.call(f"{verb} {urlsplit(path).path}", attempt, adopt=adopt)
