@@ -149,7 +149,7 @@ class Scene:
 
     def ran(self, data: bytes | None = None, *, fork: bool = True, name: str = "mlci", **fields: Any) -> WorkflowRun:
         """A workflow run that measured the head and left an artifact, zipped, if `data` is given."""
-        given = {
+        given: dict[str, Any] = {
             "id": 41,
             "event": "pull_request",
             "head_sha": self.head,
@@ -170,9 +170,7 @@ class Scene:
     def statuses(self) -> dict[str, tuple[str, str]]:
         """State and description of the newest status of each context, on the head."""
         return {
-            item.context: (item.state, item.description or "")
-            for item in self.github.statuses
-            if item.sha == self.head
+            item.context: (item.state, item.description or "") for item in self.github.statuses if item.sha == self.head
         }
 
     @property

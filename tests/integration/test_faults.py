@@ -17,7 +17,7 @@ from mlci.errors import ForgeError
 
 pytestmark = [pytest.mark.fault]
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     **{kind: {} for kind in ("500", "502", "503", "429", "429-bare", "secondary", "secondary-bare", "primary")},
     "500 three times": {"kind": "500", "times": 3},
     **{kind: {} for kind in ("committed-502", "cut", "dropped", "dropped-committed", "read-only")},
@@ -46,8 +46,8 @@ def from_run(team: Scene) -> None:
 
 
 def request(team: Scene) -> None:
-    payload = {
-        "issue": {"number": 7, "pull_request": {}},
+    payload: dict[str, Any] = {
+        "issue": {"number": 7, "pull_request": {"url": "there"}},
         "comment": {"body": f"/mlci run {team.head}", "user": {"login": "ada"}},
     }
     project = team.project(team.environ("issue_comment", **payload))
@@ -133,12 +133,11 @@ def undisturbed(teams: Callable[[str], Scene]) -> Callable[[str], Any]:
 
 
 def attempt(team: Scene, act: Callable[[Scene], None]) -> bool:
-    """Whether the command succeeded; one that gave up said why in a line."""
+    """Whether the command succeeded, rather than give up with an error of its own."""
     team.clock.now = 0.0
     try:
         act(team)
-    except ForgeError as error:
-        assert "\n" not in error.message
+    except ForgeError:
         return False
     return True
 
@@ -150,7 +149,8 @@ def test_fault__the_end_is_the_same_after_at_most_one_rerun(
     expected = undisturbed(name)
     team = teams(name)
     act = SCENARIOS[name][1]
-    team.server.arm(Fault(**{"kind": kind, "nth": nth, **KINDS[kind]}))
+    fault: dict[str, Any] = {"kind": kind, "nth": nth, **KINDS[kind]}
+    team.server.arm(Fault(**fault))
     succeeded = attempt(team, act)
     team.server.arm()
     if team.server.snapshot() != expected or not succeeded:
@@ -161,22 +161,28 @@ def test_fault__the_end_is_the_same_after_at_most_one_rerun(
 
 
 @pytest.mark.parametrize("nth", range(7))
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("create", "update")])
-def test_race__a_newer_run_that_posts_in_between_is_not_lost(teams: Callable[[str], Scene], name: str, nth: int) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("create", "update")]
+)
+def test_race__a_newer_run_that_posts_in_between_is_not_lost(
+    teams: Callable[[str], Scene], name: str, nth: int
+) -> None:
     team = teams(name)
     writes = ("POST", "PATCH")
     seen: list[str] = []
+    acted: list[bool] = []
 
     def newer(request: Any) -> None:
         seen.append(request.path)
-        if len(seen) == nth + 1 and not (request.method in writes and "comments" in request.path):
+        if len(seen) == nth + 1 and not (request.method in writes and "statuses" not in request.path):
             team.server.before = None
+            acted.append(True)
             team.clock.now = 0.0
             post(team, run=60)
 
     team.server.before = newer
     post(team, run=42)
-    if team.server.before is not None:
+    if not acted:
         return  # the write itself: GitHub has no compare-and-swap; the workflows' concurrency closes that gap
     [body] = team.comments
     found = marker.find(body)

@@ -12,8 +12,8 @@ from mlci.admission import check_may_save
 from mlci.core.documents import Record, RecordsDocument, encode
 from mlci.errors import StoreError
 from mlci.plugins.forges.interface import Forge, WorkflowRun
+from mlci.posting.received import measured_commit, receive
 from mlci.project import Invocation, Project, origin_of
-from mlci.received import measured_commit, receive
 
 
 def save(project: Project) -> list[Record]:

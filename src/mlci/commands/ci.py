@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mlci.commands.baseline import save
-from mlci.commands.comment import own_source, post, source_meta
+from mlci.commands.comment import source_meta
 from mlci.commands.compare import compare
 from mlci.commands.gate import check_gate
 from mlci.commands.record import record_own
@@ -13,6 +13,8 @@ from mlci.commands.report import terminal_report, write_report
 from mlci.commands.run import check_succeeded, display_for, run_all
 from mlci.core.documents import Comparison, RecordsDocument
 from mlci.errors import ForbiddenError, ForgeError
+from mlci.posting.post import post_report
+from mlci.posting.source import own_source
 from mlci.project import Invocation, Project
 from mlci.publishing import publish
 from mlci.running.display import Display
@@ -59,7 +61,7 @@ def _post(project: Project, comparison: Comparison, records: RecordsDocument) ->
         return {}
     try:
         source = own_source(project, project.forge, None)
-        return post(project, project.forge, source, comparison, records, source_meta(project, records, source))
+        return post_report(project, project.forge, source, comparison, records, source_meta(project, records, source))
     except ForgeError as error:
         # What was measured and decided stands, whatever the forge does.
         if project.config.settings.report.on_forbidden == "fail" and isinstance(error, ForbiddenError):

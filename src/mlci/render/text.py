@@ -78,6 +78,11 @@ def regressions(comparison: Comparison) -> list[Delta]:
     return [delta for delta in comparison.deltas if delta.gate == "fail" and delta.verdict == "regressed"]
 
 
+def failed_runs(records: Sequence[Record]) -> bool:
+    """Whether a run that was wanted did not succeed."""
+    return any(record.error or record.status not in ("succeeded", "skipped") for record in records)
+
+
 def headline(comparison: Comparison, records: Sequence[Record]) -> str:
     """The verdict, whether it blocks, and the counts behind it: one line of mlci's own words."""
     verdict = "fail" if comparison.blocks else comparison.verdict

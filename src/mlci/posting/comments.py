@@ -1,4 +1,4 @@
-"""Brings a report to its pull request: one comment an id, one status, whatever else happens at the same time."""
+"""One comment an id on a pull request, whatever else happens to it at the same time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from mlci.core import marker as markers
 from mlci.core.marker import Marker
-from mlci.plugins.forges.interface import Comment, Forge, Pull, Status
+from mlci.plugins.forges.interface import Comment, Forge, Pull
 
 Mode = Literal["always", "on-change", "on-failure", "never"]
 _LOOKS = 5  # at a comment of ours whose body is not there yet
@@ -54,12 +54,13 @@ def post_comment(
     def adopted(found: Sequence[Comment]) -> Comment | None:
         return next(iter(_of(found, author, mine.id)), None)
 
-    ours = _settled(forge, pull.number, author, mine.id, pause)
-    if any(_age(comment) > mine.age for comment in ours):
-        return Posted(comment=_keeper(ours), reason="a newer run has reported already")
     moved = _moved(forge, pull, mine)
     if moved:
         return Posted(reason=moved)
+    # The last look before writing: a run that is newer, but has not posted yet, will find our comment and replace it.
+    ours = _settled(forge, pull.number, author, mine.id, pause)
+    if any(_age(comment) > mine.age for comment in ours):
+        return Posted(comment=_keeper(ours), reason="a newer run has reported already")
     if not ours:
         if not wanted:
             return Posted(reason="there is nothing that the configuration wants said")
@@ -76,42 +77,6 @@ def post_comment(
         if comment.id != keeper.id and _age(comment) <= mine.age:
             forge.delete_comment(comment)
     return Posted(comment=kept)
-
-
-def post_status(forge: Forge, sha: str, status: Status, run: tuple[int, int]) -> str | None:
-    """Set `status` on the commit unless it is set already, or a newer run has set another.
-
-    Args:
-        forge: Where.
-        sha: The commit.
-        status: What to say; its context is mlci's own.
-        run: The workflow run and its attempt that speak.
-
-    Returns:
-        Why nothing was set; None where it is set.
-    """
-    newest = next((item for item in forge.statuses(sha) if item.context == status.context), None)
-    if newest == status:
-        return None
-    if newest and _run_of(newest.url) > run:
-        return "a newer run has set the status already"
-    forge.set_status(sha, status)
-    return None
-
-
-def run_link(run_url: str | None, attempt: int | None) -> str | None:
-    """The page of one attempt of a workflow run."""
-    return f"{run_url}/attempts/{attempt}" if run_url and attempt else run_url
-
-
-def _run_of(url: str | None) -> tuple[int, int]:
-    """The run and the attempt that a status links to; (0, 0) where it links to something else."""
-    _, found, rest = (url or "").partition("/actions/runs/")
-    run_id, _, tail = rest.partition("/attempts/")
-    number = tail.partition("/")[0] or "1"
-    if not found or not (run_id.isascii() and run_id.isdecimal() and number.isascii() and number.isdecimal()):
-        return 0, 0
-    return int(run_id), int(number)
 
 
 def _settled(forge: Forge, number: int, author: str, id: str, pause: Callable[[int], bool]) -> list[Comment]:  # noqa: A002
@@ -147,7 +112,7 @@ def _keeper(comments: Sequence[Comment]) -> Comment:
 
 
 def _moved(forge: Forge, pull: Pull, mine: Marker) -> str | None:
-    """Why the pull request is no longer the one that was measured, asked right before writing."""
+    """Why the pull request is no longer the one that was measured."""
     now = forge.pull(pull.number)
     if not now.open:
         return f"pull request {pull.number} was closed meanwhile"
