@@ -75,6 +75,34 @@ def checkout_copy(folder: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Installed:
+    """This repository as workflows use it: a copy of this checkout, and how its jobs find it installed."""
+
+    ours: Path
+    environ: dict[str, str]
+
+
+def installation(folder: Path) -> Installed:
+    """Have `entry.sh` install mlci once, so that each job finds it in its RUNNER_TEMP as a later step of a job does.
+
+    Otherwise the jobs would spend most of their time on it; one that installs it itself is in test_action.py.
+    """
+    runner, link = folder / "runner", folder / "link.sh"
+    runner.mkdir(parents=True)
+    ours = checkout_copy(folder / "ours")
+    environ = os.environ | {"RUNNER_TEMP": str(runner), "INPUT_COMMAND": "--version", "INPUT_ARGS": ""}
+    subprocess.run(["bash", ours / "entry.sh"], env=environ, check=True, stdout=sys.stderr)
+    # Every bash of a step reads this file first.
+    link.write_text(
+        f'for home in "{runner}"/mlci-*; do\n'
+        '  if [ -n "${RUNNER_TEMP:-}" ] && [ ! -e "$RUNNER_TEMP/${home##*/}" ]; then\n'
+        '    mkdir -p "$RUNNER_TEMP" && ln -s "$home" "$RUNNER_TEMP/"\n'
+        "  fi\ndone\n"
+    )
+    return Installed(ours, {"BASH_ENV": str(link)})
+
+
 def act(
     event: str,
     payload: dict[str, Any],

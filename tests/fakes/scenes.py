@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -103,8 +103,8 @@ class Scene:
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
         }
 
-    def project(self, environ: Mapping[str, str] | None = None) -> Project:
-        """The project as a command opens it."""
+    def project(self, environ: Mapping[str, str] | None = None, stream: TextIO | None = None) -> Project:
+        """The project as a command opens it; what it tells the runner is in `stream`."""
         given = environ or self.environ()
         self.stream = io.StringIO()
         return Project.open(
@@ -113,7 +113,7 @@ class Scene:
                 folder=self.work.folder,
                 config_file=None,
                 say=self.said.append,
-                actions=Actions(given, self.stream),
+                actions=Actions(given, stream or self.stream),
             )
         )
 
@@ -180,10 +180,10 @@ class Scene:
         return path.read_text() if path.exists() else ""
 
 
-def zipped(**files: bytes | str) -> bytes:
+def zipped(compression: int = zipfile.ZIP_DEFLATED, **files: bytes | str) -> bytes:
     """A zip as upload-artifact makes it; in a name `__` stands for the dot."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, data in files.items():
             archive.writestr(name.replace("__", "."), data)
     return buffer.getvalue()

@@ -9,11 +9,13 @@ import click
 import msgspec
 
 from mlci.admission import check_may_save
-from mlci.core.documents import Record, RecordsDocument, encode
+from mlci.commands.plan import plan_for
+from mlci.context import Context
+from mlci.core.documents import Record, encode
 from mlci.errors import StoreError
 from mlci.plugins.forges.interface import Forge, WorkflowRun
 from mlci.posting.received import measured_commit, receive
-from mlci.project import Invocation, Project, origin_of
+from mlci.project import Invocation, Project
 
 
 def save(project: Project) -> list[Record]:
@@ -29,11 +31,19 @@ def save(project: Project) -> list[Record]:
     return project.store.save(good) if good else []
 
 
-def adopt(project: Project, forge: Forge, artifact: str) -> tuple[list[Record], str | None]:
+def adopt(
+    project: Project, forge: Forge, *, workflow: str | None = None, artifact: str = "mlci"
+) -> tuple[list[Record], str | None]:
     """Save what a pull request of this repository measured, where merging it made the very same tree.
 
     The trees compared are of commits that the forge names: the commit that was pushed, the head that was measured and,
-    as far as the record claims one, the test merge. The workflow is this one, by the path of its file.
+    as far as the record claims one, the test merge. All that this event would run must be in the record.
+
+    Args:
+        project: Where.
+        forge: Whom to ask.
+        workflow: The file of `.github/workflows/` whose runs count; None: the one that runs now.
+        artifact: What its runs leave.
 
     Returns:
         The records, and why none was adopted.
@@ -45,57 +55,57 @@ def adopt(project: Project, forge: Forge, artifact: str) -> tuple[list[Record], 
     context = project.context
     if context.event != "push" or not context.on_default_branch or context.sha is None:
         raise StoreError(f"only a push to the default branch adopts a record, not {context.event} on {context.ref}")
+    path = f".github/workflows/{workflow}" if workflow else context.workflow_path
+    profile = project.profile(None)
+    wanted = {run.name for run in plan_for(project, profile).selected}
     pushed = forge.commit(context.sha)
     if pushed is None:
         return [], f"GitHub does not know the commit {context.sha[:10]}"
+    reason = "no pull request of this repository brought this commit"
     for pull in forge.pulls_of_commit(context.sha):
         if not pull.merged or pull.head_repository_id != context.repository_id:
             continue
         head = forge.commit(pull.head_sha)
         if head is None or head.tree != pushed.tree:
+            reason = f"pull request {pull.number} measured another tree than was pushed"
             continue
+        reason = f"no run of {path} on pull request {pull.number} measured all that this event would run"
         for run in forge.workflow_runs(pull.head_sha):
-            document = _adoptable(project, forge, run, artifact, pushed.tree)
-            if document:
-                return project.store.save(_as_pushed(project, document)), None
-    return [], "no pull request of this repository measured the same tree"
+            ours = run.repository_id == run.head_repository_id == context.repository_id
+            if not ours or (run.event, run.path, run.conclusion) != ("pull_request", path, "success"):
+                continue
+            good = _measured(forge, run, artifact, pushed.tree)
+            if wanted and wanted <= {record.name for record in good if record.profile == profile}:
+                return project.store.save([_as_pushed(context, record, run) for record in good]), None
+    return [], reason
 
 
-def _adoptable(project: Project, forge: Forge, run: WorkflowRun, artifact: str, tree: str) -> RecordsDocument | None:
-    """What a workflow run measured, if all of it is about `tree` and succeeded."""
-    context = project.context
-    ours = run.repository_id == run.head_repository_id == context.repository_id
-    if not ours or run.event != "pull_request" or run.path != context.workflow_path or run.conclusion != "success":
-        return None
+def _measured(forge: Forge, run: WorkflowRun, artifact: str, tree: str) -> list[Record]:
+    """What a workflow run measured, if all of it succeeded and is about `tree`."""
     document = receive(forge, run, artifact).document
     if document is None or any(record.status not in ("succeeded", "skipped") for record in document.records):
-        return None
+        return []
     claimed = measured_commit(document.records)
     measured = forge.commit(claimed) if claimed else None
-    clean = not any(record.origin.dirty for record in document.records)
-    return document if measured and measured.tree == tree and clean else None
+    if measured is None or measured.tree != tree or any(record.origin.dirty for record in document.records):
+        return []
+    return [record for record in document.records if record.status == "succeeded"]
 
 
-def _as_pushed(project: Project, document: RecordsDocument) -> list[Record]:
-    """The records as those of the pushed commit, with the profile of this event."""
-    origin = origin_of(project)
-    profile = project.profile(None)
-    return [
-        msgspec.structs.replace(
-            record,
-            origin=msgspec.structs.replace(
-                record.origin,
-                commit=origin.commit,
-                branch=project.context.branch,
-                event=project.context.event,
-                repository_id=project.context.repository_id,
-                run_id=project.context.run_id,
-                run_attempt=project.context.run_attempt,
-            ),
-        )
-        for record in document.records
-        if record.status == "succeeded" and record.profile == profile
-    ]
+def _as_pushed(context: Context, record: Record, run: WorkflowRun) -> Record:
+    """The record as one of the pushed commit."""
+    origin = msgspec.structs.replace(
+        record.origin,
+        commit=context.sha,
+        branch=context.branch,
+        event=context.event,
+        repository_id=context.repository_id,
+        run_id=context.run_id,
+        run_attempt=context.run_attempt,
+        workflow=context.workflow,
+        run_url=run.url,
+    )
+    return msgspec.structs.replace(record, origin=origin)
 
 
 @click.group("baseline")
@@ -128,16 +138,19 @@ def save_command(invocation: Invocation) -> None:
 
 
 @command.command("adopt")
+@click.option(
+    "--workflow", metavar="FILE", help="Whose runs on pull requests count; default: the workflow that runs now."
+)
 @click.option("--artifact", envvar="MLCI_ARTIFACT", default="mlci", show_default=True, help="The artifact's name.")
 @click.pass_obj
-def adopt_command(invocation: Invocation, artifact: str) -> None:
+def adopt_command(invocation: Invocation, workflow: str | None, artifact: str) -> None:
     """Save what the merged pull request measured, if the pushed tree is the very same.
 
-    On a push to the default branch: of a pull request of this repository, measured by this workflow, by ids. Sets the
-    output `adopted` to true or false, and exits 0 either way, so that a job that trains can depend on it.
+    On a push to the default branch, for a pull request of this repository that this or the named workflow measured, by
+    ids. Sets the output `adopted` to true or false and exits 0 either way, so that a job that trains can depend on it.
     """
     project = Project.open(invocation)
-    saved, reason = adopt(project, project.forge, artifact)
+    saved, reason = adopt(project, project.forge, workflow=workflow, artifact=artifact)
     invocation.actions.set_outputs({"adopted": "true" if reason is None else "false"})
     if reason:
         click.echo(f"nothing adopted: {reason}")

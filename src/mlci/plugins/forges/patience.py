@@ -100,7 +100,8 @@ class Patience:
             hint = "Run the step again: it takes up where it stopped."
             if stumble.limited and stumble.wait_s:
                 hint = f"The limit ends in {stumble.wait_s:.0f} s. {hint}"
-            raise ForgeError(f"{what}: given up after {tries} tries: {stumble.message}", hint=hint)
+            count = "1 try" if tries == 1 else f"{tries} tries"
+            raise ForgeError(f"{what}: given up after {count}: {stumble.message}", hint=hint)
         self.sleep(wait_s)
         self._spent_s += wait_s
 
