@@ -52,6 +52,7 @@ def configuration() -> str:
         "MetricFile": ("A metric file with a format", "In `metrics`, in place of a path."),
         "RuleTable": ('`[metrics."PATTERN"]` and `[runs.NAME.rules."PATTERN"]`', RULES),
         "GateTable": ("`[gate]`", "What blocks."),
+        "ReportTable": ("`[report]`", "What is posted on GitHub, and how patiently."),
         "BaselineTable": ("`[baseline]`", "What runs are compared with."),
     }
     parts = ["# Configuration\n", NOTE, INTRODUCTION]

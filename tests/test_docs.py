@@ -10,17 +10,25 @@ import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
 
 from fakes.command_line import workbench
 from mlci.cli import COMMANDS
 from mlci.config.checking import check
 from mlci.config.tables import ConfigFile
+from mlci.core import strict_json
+from mlci.plugins.forges import artifact_zip, client, github, patience
+from mlci.posting import comments, received, statuses
+from mlci.render import comment as rendering
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PERMISSIONS = (ROOT / "docs/reference/permissions.md").read_text(encoding="utf-8")
+WORKFLOWS = sorted([*ROOT.glob("examples/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
 
 
 def generator() -> ModuleType:
@@ -102,6 +110,114 @@ def test_example_workflow__differs_from_ours_in_the_action_and_the_folder_only()
         "statuses: write",
         "contents: write",
     ]
+
+
+def documented() -> dict[str, set[str]]:
+    """The permissions of each command that the page names, but for those that take an option of the configuration."""
+    found: dict[str, set[str]] = {}
+    rows = re.findall(
+        r"^\| (?:`mlci ([a-z -]+)`|(every other)) \| `([a-z-]+: (?:read|write))` \| (.*) \|$", PERMISSIONS, re.MULTILINE
+    )
+    for command, other, permission, what in rows:
+        if not what.startswith("only with"):
+            found.setdefault(command or other, set()).add(permission)
+    return found
+
+
+def without_implied(permissions: set[str]) -> set[str]:
+    """Writing includes reading."""
+    return {item for item in permissions if item.replace(": read", ": write") not in permissions - {item}}
+
+
+def commands_of(job: dict[str, Any]) -> set[str]:
+    """What the steps of a job run of mlci, as the page calls it."""
+    found = set()
+    for step in job.get("steps", []):
+        ours = re.match(r"OWNER/mlci(?:/(\w+))?@", step.get("uses", ""))
+        given = step.get("with", {})
+        if ours:
+            words = [ours[1] or given.get("command", "ci"), *str(given.get("args", "")).split()]
+            words += ["--from-run"] if "from-run" in given else []
+            names = [" ".join(words[:2]), words[0], "every other"]
+            found.add(next(name for name in names if name in documented()))
+    return found
+
+
+def test_permissions__are_those_that_the_code_asks_for() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/mlci/plugins/forges").glob("*.py"))
+    asked = without_implied(set(re.findall(r'"([a-z-]+: (?:read|write))"', code)))
+    said = set(re.findall(r"`([a-z-]+: (?:read|write))`", PERMISSIONS))
+    assert asked <= said
+    assert without_implied(said) <= asked
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_permissions__of_the_workflows_are_those_of_their_commands(path: Path) -> None:
+    for name, job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].items():
+        granted = {f"{key}: {value}" for key, value in job["permissions"].items()}
+        commands = commands_of(job)
+        if commands:
+            assert granted == without_implied(set().union(*(documented()[command] for command in commands))), name
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("explanation/posting.md", f"`[report] deadline`, by default {patience.DEADLINE_S:.0f} s"),
+        ("explanation/posting.md", f"{patience._UNSAID_WAIT_S:.0f} s where nothing is asked"),
+        ("explanation/posting.md", f"up to {comments._LOOKS} times"),
+        ("explanation/posting.md", f"up to {github._LOOKS} times"),
+        ("explanation/posting.md", f"{rendering.LIMIT:,} characters"),
+        ("explanation/posting.md", f"; {rendering._RESERVE:,}\ncharacters are kept free"),
+        ("explanation/posting.md", f"{statuses._MAX_ANNOTATIONS} a check run"),
+        ("how-to/github-actions.md", f"up to {statuses._MAX_ANNOTATIONS} annotations"),
+        ("how-to/forks.md", f"more than {artifact_zip.MAX_BYTES // 2**20} MiB, {artifact_zip._MAX_ENTRIES:,} files"),
+        ("how-to/forks.md", f"a list of files of more than {artifact_zip._MAX_DIRECTORY // 2**20} MiB"),
+        ("how-to/forks.md", f"deeper than {artifact_zip._MAX_DEPTH} folders"),
+        ("how-to/forks.md", f"`record.json` of more than {artifact_zip.MAX_ENTRY // 2**20} MiB"),
+        ("how-to/forks.md", f"more than {artifact_zip._MAX_RATIO} times its size"),
+        ("how-to/forks.md", f"deeper than {strict_json.MAX_DEPTH} levels"),
+        ("how-to/forks.md", f"more than {received._MAX_RECORDS:,} records or {received._MAX_METRICS:,} metrics"),
+    ],
+)
+def test_numbers__are_those_of_the_code(page: str, words: str) -> None:
+    assert words in (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def test_numbers__of_the_pauses() -> None:
+    waits: list[float] = []
+    patient = patience.Patience(sleep=waits.append, jitter=lambda: 1.0)
+    for tries in range(1, 6):
+        patient.pause(tries)
+    assert waits == [1, 2, 4, 8, 8]
+    assert "up to 1, 2, 4, then 8 s" in (ROOT / "docs/explanation/posting.md").read_text(encoding="utf-8")
+    assert client.Client.__init__.__defaults__ == (30.0,)  # "One request has at most 30 s"
+
+
+def test_order__of_the_sections_is_that_of_the_code() -> None:
+    text = (ROOT / "docs/explanation/posting.md").read_text(encoding="utf-8").replace("\n", " ")
+    assert "gated metrics, runs, tracebacks, what changed since the baseline, other metrics, skipped runs" in text
+    assert [title.split()[0].lower() for title in rendering._PRIORITY] == [
+        "gated",
+        "runs",
+        "tracebacks",
+        "changed",
+        "other",
+        "skipped",
+    ]
+
+
+def test_hooks__look_at_every_workflow_and_action() -> None:
+    [hooks] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    by_id = {hook["id"]: hook for hook in hooks["hooks"]}
+    workflows = [*WORKFLOWS, *ROOT.glob(".github/workflows/*.yml")]
+    actions = [ROOT / "action.yml", *ROOT.glob("*/action.yml"), *ROOT.glob("tests/e2e/actions/*/action.yml")]
+    for hook, paths in {"zizmor": workflows + actions, "check-workflows": workflows, "check-action": actions}.items():
+        for path in paths:
+            assert re.search(by_id[hook]["files"], path.relative_to(ROOT).as_posix()), (hook, path)
+    assert by_id["zizmor"]["entry"].removeprefix("bash -c '").rstrip("'") in (ROOT / ".ci/run").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlci import git
 from mlci.actions import Actions
-from mlci.config import Config, Run, load, profile_for, resolve, seconds
+from mlci.config import Config, Run, load, profile_for, resolve, seconds, unreadable
 from mlci.context import Context
 from mlci.core.comparison import Baseline
 from mlci.core.documents import Origin
@@ -55,6 +55,12 @@ class Project:
         named = invocation.environ.get("MLCI_WORKSPACE")
         folder = Path(invocation.folder, named) if named else config.root / FOLDER
         return cls(invocation, config, Context.from_environ(invocation.environ), Workspace(folder))
+
+    @classmethod
+    def broken(cls, invocation: Invocation) -> Project:
+        """What can be had of a project whose configuration is wrong: its event, and its id if that can be read."""
+        config = unreadable(invocation.folder, file=invocation.config_file, environ=invocation.environ)
+        return cls(invocation, config, Context.from_environ(invocation.environ), Workspace(config.root / FOLDER))
 
     def profile(self, asked: str | None) -> str:
         """The profile in force."""
@@ -103,9 +109,7 @@ class Project:
         context = self.context
         repository = context.repository or self.invocation.environ.get("GITHUB_REPOSITORY")
         if not context.token:
-            raise ForgeError(
-                "there is no token to post with", hint="Set GITHUB_TOKEN, or give the action github-token."
-            )
+            raise ForgeError("there is no token to post with", hint="Set GITHUB_TOKEN, or the input github-token.")
         if not repository or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise ForgeError("it is not known which repository this is", hint='Set GITHUB_REPOSITORY to "owner/name".')
         return GitHubForge.connect(
@@ -138,9 +142,10 @@ class Project:
         record = self.store.find(run, profile, history.commits)
         if record is None:
             count = len(history.commits)
+            before = f" or the {count - 1} commits before it" if count > 1 else ""
             reason = (
-                f"no record of {run} (profile {profile}) at the merge base {history.commits[0][:7]} "
-                f"or the {count - 1} commits before it, in {self.store.describe()}"
+                f"no record of {run} (profile {profile}) at the merge base {history.commits[0][:7]}{before}, "
+                f"in {self.store.describe()}"
             )
             return Baseline(record=None, distance=None, reason=reason)
         distance = history.commits.index(record.origin.commit or "")

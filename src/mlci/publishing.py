@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mlci.actions import Level
@@ -29,7 +29,6 @@ def publish(
     markdown: str,
     terminal: str,
     echo: Callable[[str], object],
-    outputs: Mapping[str, str] | None = None,
 ) -> None:
     """Show the report on the runner; on a laptop only in the terminal.
 
@@ -40,14 +39,13 @@ def publish(
         markdown: The whole report, for the job summary.
         terminal: The same for the log.
         echo: Prints it there.
-        outputs: More outputs of the step than those of every comparison.
     """
     actions = project.invocation.actions
     actions.append_summary(markdown)
     for level, message, place in findings(project, comparison, records):
         actions.annotate(level, message, file=place.file, line=place.line, title=place.title)
     actions.finish()
-    actions.set_outputs({**verdict_outputs(project, comparison, records), **(outputs or {})})
+    actions.set_outputs(verdict_outputs(project, comparison, records))
     with actions.group("Report"), actions.inert():
         echo(terminal)
 

@@ -21,4 +21,5 @@ def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Insta
         made = folder / "made"
         if not made.exists():
             made.write_bytes(pickle.dumps(installation(folder)))
-        return pickle.loads(made.read_bytes())  # noqa: S301 - written above
+        found: Installed = pickle.loads(made.read_bytes())  # noqa: S301 - written above
+        return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,9 +29,6 @@ metrics = ["metrics.json"]
 
 [metrics.accuracy]
 max-regression = 0.01
-
-[profiles.full]
-timeout = "5m"
 """
 TRAIN = """
 import json, os
@@ -40,6 +39,26 @@ with open({trace!r}, "a") as trace:
 {code}
 json.dump({{"accuracy": {accuracy} + seed / 1000, "loss": 1 - {accuracy}}}, open({file!r}, "w"))
 """
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A moment of a pull request: the comments by their ids, and the newest status of a commit."""
+
+    comments: dict[int, str]
+    newest: Status | None
+
+    @property
+    def comment(self) -> str:
+        """The only comment."""
+        [body] = self.comments.values()
+        return body
+
+    @property
+    def status(self) -> Status:
+        """The status, which is there."""
+        assert self.newest
+        return self.newest
 
 
 @dataclass
@@ -102,13 +121,31 @@ class Team:
         return self.work.git("rev-parse", "HEAD")
 
     def run(
-        self, event: str, workflow: str, *, at: str, pull: Pull | None = None, labels: Sequence[str] = (), **more: Any
+        self,
+        event: str,
+        workflow: str,
+        *,
+        at: str,
+        pull: Pull | None = None,
+        labels: Sequence[str] = (),
+        enterprise: bool = False,
+        **more: Any,
     ) -> Finished:
-        """Run an example workflow on an event at a commit; `more` is of the event's payload."""
+        """Run an example workflow on an event at a commit.
+
+        Args:
+            event: Its name.
+            workflow: The example's.
+            at: GITHUB_SHA.
+            pull: The pull request that the event is of.
+            labels: More labels of machines.
+            enterprise: Whether the API has the address that an Enterprise Server gives it.
+            more: Of the event's payload.
+        """
         fork = pull is not None and pull.head_repository is not self.github
         token = f"ghs_canary{len(self.tokens)}CANARYcanary0123456789"
         self.tokens.append(token)
-        rights = permissions(workflow)
+        rights: dict[str, Any] = permissions(workflow)
         if fork:
             rights = dict.fromkeys(rights, "read")
         self.api.token(token, default="none", **rights)
@@ -135,7 +172,8 @@ class Team:
             server=self.server.url,
             workflow=workflow,
             ours=self.installed.ours,
-            api=self.api.url,
+            api=f"{self.api.url}/api/v3" if enterprise else self.api.url,
+            artifacts=self.api.url,
             run_id=hosted.id,
             labels=("ubuntu-latest", *labels),
             environ=self.installed.environ,
@@ -157,15 +195,14 @@ class Team:
             "base": {"ref": pull.base_ref, "sha": pull.base_sha, "repo": repository_payload(self.github)},
         }
 
-    def comments(self, pull: Pull) -> dict[int, str]:
-        """The comments on a pull request: the bodies by id."""
-        return {item.id: item.body for item in self.github.comments.values() if item.number == pull.number}
-
-    def status(self, sha: str) -> Status:
-        """The newest status of a commit, whose context is the only one."""
-        found = [item for item in self.github.statuses if item.sha == sha]
-        assert {item.context for item in found} == {"mlci/main"}
-        return found[-1]
+    def shown(self, sha: str, pull: Pull | None = None) -> Shown:
+        """What people see now at a commit and on a pull request."""
+        comments = [item for item in self.github.comments.values() if pull and item.number == pull.number]
+        statuses = [item for item in self.github.statuses if item.sha == sha]
+        assert all(item.context == "mlci/main" for item in statuses)
+        # Tables are padded to the width of their longest cell.
+        bodies = {item.id: re.sub(" {2,}", " ", item.body) for item in comments}
+        return Shown(bodies, statuses[-1] if statuses else None)
 
     def baselines(self) -> list[str]:
         """What the branch mlci-data holds."""
@@ -181,7 +218,8 @@ class Team:
         texts |= {f"api {item.path}": f"{item.path} {item.query}" for item in self.api.requests}
         files = [file for file in self.scratch.rglob("*") if file.is_file() and not file.is_symlink()]
         texts |= {str(file): file.read_bytes().decode(errors="replace") for file in files}
-        return [where for where, text in texts.items() if any(token in text for token in self.tokens)]
+        basic = [base64.b64encode(f"x-access-token:{token}".encode()).decode() for token in self.tokens]
+        return [where for where, text in texts.items() if any(token in text for token in (*self.tokens, *basic))]
 
 
 def permissions(workflow: str) -> dict[str, str]:

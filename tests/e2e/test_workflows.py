@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from e2e.runner import Finished, Installed
-from e2e.team import Team, team
-from fakes.github.state import Status
+from e2e.team import Shown, Team, team
 from fakes.github_server import Pull
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
@@ -17,12 +16,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 @dataclass
 class Told:
-    """A workflow run of a pull request, and what the pull request showed after it."""
+    """A workflow run of a pull request, and what people saw after it."""
 
     finished: Finished
     head: str
-    comments: dict[int, str]
-    status: Status
+    shown: Shown
 
 
 @dataclass
@@ -52,7 +50,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Ite
             pull = here.propose(7, "deeper-trees", {"train.py": here.train(accuracy)})
             assert pull.merge_commit_sha
             finished = here.run("pull_request", "pull-request.yml", at=pull.merge_commit_sha, pull=pull)
-            return Told(finished, pull.head_sha, here.comments(pull), here.status(pull.head_sha))
+            return Told(finished, pull.head_sha, here.shown(pull.head_sha, pull))
 
         worse, fixed = proposed(0.8), proposed(0.92)
         pull = here.github.pulls[7]
@@ -61,7 +59,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Ite
         here.push(merge, f"refs/heads/{queue}")
         group = {"head_sha": merge, "head_ref": f"refs/heads/{queue}", "base_sha": main, "base_ref": "refs/heads/main"}
         finished = here.run("merge_group", "pull-request.yml", at=merge, merge_group=group)
-        queued = Told(finished, merge, here.comments(pull), here.status(merge))
+        queued = Told(finished, merge, here.shown(merge, pull))
 
         here.work.git("branch", "--force", "main", merge)
         here.push("main", "refs/heads/main")
@@ -73,7 +71,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Ite
 def test_main__a_push_without_a_pull_request_is_measured(story: Story) -> None:
     assert story.pushed.jobs == {"adopt": ["success"], "run": ["success"], "baseline": ["success"]}
     assert story.pushed.outputs["adopted"] == "false"
-    assert "nothing adopted: no pull request of this repository measured the same tree" in story.pushed.log
+    assert "nothing adopted: no pull request of this repository brought this commit" in story.pushed.log
 
 
 def test_main__saves_the_baseline(story: Story) -> None:
@@ -85,7 +83,7 @@ def test_pull_request__a_regression_fails_the_job_that_ran_and_not_the_one_that_
 
 
 def test_pull_request__one_comment_names_the_regression_and_the_baseline(story: Story) -> None:
-    [body] = story.worse.comments.values()
+    body = story.worse.shown.comment
     assert body.splitlines()[0] == "### ❌ mlci: fail, blocking: 1 metric worse than allowed, 1 of 2 metrics gated"
     assert "`train` `accuracy` 0.9005 → 0.8005, −0.1 (−11.1%): 0.1 worse, at most 0.01 allowed" in body
     assert f"Commit `{story.worse.head[:7]}`, baseline `{story.main[:7]}` (the merge base)" in body
@@ -93,7 +91,7 @@ def test_pull_request__one_comment_names_the_regression_and_the_baseline(story: 
 
 
 def test_pull_request__the_status_fails_on_the_head(story: Story) -> None:
-    status = story.worse.status
+    status = story.worse.shown.status
     assert (status.state, status.sha) == ("failure", story.worse.head)
     assert status.description == "fail, blocking: 1 metric worse than allowed, 1 of 2 metrics gated"
     assert status.target_url == f"{story.team.server.url}/team/models/actions/runs/42/attempts/1"
@@ -101,23 +99,23 @@ def test_pull_request__the_status_fails_on_the_head(story: Story) -> None:
 
 def test_pull_request__a_second_push_updates_the_comment_in_place(story: Story) -> None:
     assert story.fixed.finished.jobs == {"run": ["success"], "post": ["success"]}
-    assert story.fixed.comments.keys() == story.worse.comments.keys()
-    [body] = story.fixed.comments.values()
+    assert story.fixed.shown.comments.keys() == story.worse.shown.comments.keys()
+    body = story.fixed.shown.comment
     assert body.startswith("### ✅ mlci: pass")
     assert f"Commit `{story.fixed.head[:7]}`, baseline `{story.main[:7]}`" in body
-    assert "| 0.9005     | 0.9205 | +0.02 (+2.22%), improved |" in body
+    assert "| 0.9005 | 0.9205 | +0.02 (+2.22%), improved |" in body
     assert "0.8005" not in body
 
 
 def test_pull_request__a_second_push_sets_the_new_heads_status_only(story: Story) -> None:
-    assert story.fixed.status.state == "success"
-    assert story.team.status(story.worse.head).state == "failure"
+    assert story.fixed.shown.status.state == "success"
+    assert story.team.shown(story.worse.head).status.state == "failure"
 
 
 def test_merge_group__a_status_on_its_commit_and_no_comment(story: Story) -> None:
     assert story.queued.finished.jobs == {"run": ["success"], "post": ["success"]}
-    assert story.queued.status.state == "success"
-    assert story.queued.comments == story.fixed.comments
+    assert story.queued.shown.status.state == "success"
+    assert story.queued.shown.comments == story.fixed.shown.comments
 
 
 def test_main__a_merge_of_what_was_measured_is_adopted(story: Story) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fakes.comparisons import failed, measured
+from fakes.comparisons import failed, measured, skipped
 from fakes.scenes import CONFIG, Scene, record_file, scene, zipped
 from mlci.commands.comment import comment
 from mlci.core.documents import Metric, Record
@@ -272,6 +272,49 @@ def test_from_run__no_record_at_all_is_a_failure(team: Scene) -> None:
     team.ran(zipped(record__json=record_file()))
     report(team)
     assert team.statuses["mlci/main"][0] == "failure"
+
+
+def test_from_run__a_fork_cannot_call_a_run_skipped_that_nothing_lets_be_skipped(team: Scene) -> None:
+    team.ran(zipped(record__json=record_file(skipped("train"))))
+    report(team)
+    assert team.statuses["mlci/main"][0] == "failure"
+    assert "the record says that it was skipped, which its configuration does not allow" in team.comments[0]
+
+
+def test_from_run__a_run_that_its_configuration_lets_be_skipped_may_be(team: Scene) -> None:
+    team.configure(CONFIG.replace('["true"]', '["true"]\nonly = { events = ["schedule"] }'))
+    team.ran(zipped(record__json=record_file(skipped("train"))))
+    report(team)
+    assert team.statuses["mlci/main"][0] == "success"
+
+
+def requested(team: Scene, record: Record) -> None:
+    """What a dispatched run of the fork's head left, reported by another job of the same run."""
+    team.ran(zipped(record__json=record_file(record)), id=88, event="workflow_dispatch", fork=False, head_sha=team.main)
+    inputs = {"pull-request": "7", "sha": team.head}
+    environ = team.environ("workflow_dispatch", run=88, inputs=inputs)
+    comment(team.project(environ), team.forge(), from_run="88")
+
+
+def test_from_run__of_this_very_run_for_the_pull_request_of_the_event(team: Scene) -> None:
+    requested(team, measured(commit=team.head, metrics={"accuracy": 0.8}))
+    [body] = team.comments
+    assert "Code of a fork reported these numbers" in body
+    assert f"Commit `{team.head[:7]}`, baseline `{team.main[:7]}`" in body
+    assert "run=88 attempt=1" in body
+    assert team.statuses["mlci/main"][0] == "failure"
+
+
+def test_from_run__of_this_very_run_under_a_profile_of_its_own_choosing(team: Scene) -> None:
+    requested(team, msgspec.structs.replace(measured(commit=team.head), profile="nonsense"))
+    assert team.statuses["mlci/main"][0] == "error"
+
+
+def test_own_record_of_a_fork__under_a_profile_of_its_own_choosing(team: Scene) -> None:
+    team.measure(msgspec.structs.replace(measured(commit=team.head), profile="nonsense"))
+    environ = team.environ("workflow_dispatch", run=88, inputs={"pull-request": "7", "sha": team.head})
+    comment(team.project(environ), team.forge())
+    assert team.statuses["mlci/main"][0] == "error"
 
 
 INJECTIONS = {

@@ -10,6 +10,7 @@ import pytest
 from fakes.comparisons import failed, measured
 from fakes.github_server import Fault
 from fakes.scenes import CONFIG, Scene, record_file, scene, zipped
+from mlci.commands.baseline import adopt
 from mlci.commands.comment import comment
 from mlci.commands.dispatch import dispatch
 from mlci.core import marker
@@ -25,7 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "empty-body": {"times": 2},
     "stale-list": {"times": 2},
 }
-ATTEMPT_S = 1.0
+ATTEMPT_S = 0.7
 
 
 def post(team: Scene, run: int = 41, **options: Any) -> None:
@@ -75,6 +76,25 @@ def leave_artifact(team: Scene) -> None:
         team.ran(zipped(record__json=record_file(record)), fork=False)
 
 
+def merge(team: Scene) -> None:
+    if not team.github.artifacts:
+        team.work.git("switch", "--quiet", "main")
+        team.work.git("merge", "--quiet", "--squash", "deeper-trees")
+        team.work.git("commit", "--quiet", "--message", "Deeper trees (#7)")
+        team.main = team.work.git("rev-parse", "HEAD")
+        record = measured(commit=team.merge, metrics={"accuracy": 0.95})
+        team.ran(zipped(record__json=record_file(record)), fork=False)
+    team.pull.state, team.pull.merged_at, team.pull.merge_commit_sha = "closed", "2024-05-01T12:00:00Z", team.main
+    for record_of_merge in (team.work.folder / "baselines").rglob(f"{team.main}.json"):
+        record_of_merge.unlink()
+
+
+def take_over(team: Scene) -> None:
+    environ = team.environ("push", run=50, ref="refs/heads/main")
+    _, reason = adopt(team.project(environ), team.forge(attempt_s=ATTEMPT_S))
+    assert reason is None
+
+
 def register(team: Scene) -> None:
     team.github.workflows.add("mlci-requested.yml")
 
@@ -86,6 +106,7 @@ SCENARIOS: dict[str, tuple[Callable[[Scene], None], Callable[[Scene], None], int
     "check run": (fail_with_check_run, create, 10),
     "from run": (leave_artifact, from_run, 13),
     "dispatch": (register, request, 4),
+    "adopt": (merge, take_over, 8),
 }
 CASES = [
     pytest.param(name, nth, kind, id=f"{name}-{nth}-{kind}", marks=pytest.mark.xdist_group(name))
@@ -126,10 +147,16 @@ def undisturbed(teams: Callable[[str], Scene]) -> Callable[[str], Any]:
             team = teams(name)
             SCENARIOS[name][1](team)
             assert len(team.server.requests) - team.server.armed_at == SCENARIOS[name][2], "say the new count above"
-            known[name] = team.server.snapshot()
+            known[name] = state(team)
         return known[name]
 
     return of
+
+
+def state(team: Scene) -> Any:
+    """All that a command can have changed."""
+    stored = sorted(path.name for path in (team.work.folder / "baselines").rglob("*.json"))
+    return team.server.snapshot(), stored
 
 
 def attempt(team: Scene, act: Callable[[Scene], None]) -> bool:
@@ -153,11 +180,11 @@ def test_fault__the_end_is_the_same_after_at_most_one_rerun(
     team.server.arm(Fault(**fault))
     succeeded = attempt(team, act)
     team.server.arm()
-    if team.server.snapshot() != expected or not succeeded:
+    if state(team) != expected or not succeeded:
         if name == "dispatch" and team.github.dispatches:
             return  # nothing tells whether it arrived: it is said, and a person looks before asking again
         assert attempt(team, act)
-    assert team.server.snapshot() == expected
+    assert state(team) == expected
 
 
 @pytest.mark.parametrize("nth", range(7))

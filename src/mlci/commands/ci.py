@@ -32,7 +32,6 @@ def ci(project: Project, options: Options, display: Display, *, posting: bool = 
     records = record_own(project)
     comparison = compare(project)
     text = write_report(project, comparison, records)
-    outputs = _post(project, comparison, records) if posting else {}
     publish(
         project,
         comparison,
@@ -40,8 +39,9 @@ def ci(project: Project, options: Options, display: Display, *, posting: bool = 
         markdown=text,
         terminal=terminal_report(project, comparison, records),
         echo=click.echo,
-        outputs=outputs,
     )
+    if posting:
+        project.invocation.actions.set_outputs(_post(project, comparison, records))
     if project.context.on_default_branch:
         for saved in save(project):
             click.echo(f"saved the baseline of {saved.name} in {project.store.describe()}")

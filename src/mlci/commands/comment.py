@@ -10,9 +10,10 @@ import click
 from mlci.commands.compare import compare
 from mlci.commands.report import meta_of, terminal_report, write_report
 from mlci.core.documents import RecordsDocument
-from mlci.errors import UsageError
+from mlci.errors import ConfigError, UsageError
 from mlci.plugins.forges.interface import Forge
 from mlci.posting.post import post_nothing, post_report
+from mlci.posting.pull_requests import locate, sought
 from mlci.posting.source import Source, marker_for, own_source, received_source
 from mlci.posting.statuses import run_link, status_of
 from mlci.project import Invocation, Project
@@ -53,7 +54,6 @@ def report(project: Project, forge: Forge, source: Source) -> dict[str, str]:
     records = source.document
     meta = source_meta(project, records, source)
     text = write_report(project, comparison, records, meta)
-    outputs = post_report(project, forge, source, comparison, records, meta)
     publish(
         project,
         comparison,
@@ -61,8 +61,9 @@ def report(project: Project, forge: Forge, source: Source) -> dict[str, str]:
         markdown=text,
         terminal=terminal_report(project, comparison, records, meta),
         echo=click.echo,
-        outputs=outputs,
     )
+    outputs = post_report(project, forge, source, comparison, records, meta)
+    project.invocation.actions.set_outputs(outputs)
     return outputs
 
 
@@ -119,11 +120,31 @@ def command(invocation: Invocation, from_run: str | None, artifact: str, number:
       mlci comment --from-run event      on workflow_run, for pull requests from forks
       mlci comment --dry-run             on a laptop
     """
-    project = Project.open(invocation)
+    try:
+        project = Project.open(invocation)
+    except ConfigError as error:
+        if from_run is None and not dry_run:
+            _say_broken(invocation, error)
+        raise
     if dry_run:
         _show(project)
         return
     comment(project, project.forge, from_run=from_run, artifact=artifact, number=number)
+
+
+def _say_broken(invocation: Invocation, error: ConfigError) -> None:
+    """Tell the pull request that its configuration is broken: its status is waited for, its old comment is stale."""
+    project = Project.broken(invocation)
+    if not project.context.in_actions or not project.context.token:
+        return
+    place = locate(project.forge, sought(project.context))
+    source = Source(
+        place=place,
+        marker=marker_for(project, place.sha),
+        missing=error.message,
+        run_url=project.context.run_url,
+    )
+    post_nothing(project, project.forge, source)
 
 
 def _show(project: Project) -> None:

@@ -8,6 +8,7 @@ import click
 
 from mlci.config import Run
 from mlci.core.documents import RunResult, RunsDocument
+from mlci.errors import StoreError
 from mlci.project import Invocation, Project, origin_of
 from mlci.render.text import plain
 from mlci.running import jobs
@@ -22,7 +23,11 @@ def plan_for(project: Project, profile: str) -> Plan:
     """The plan for the project's event."""
 
     def unchanged(run: Run) -> str | None:
-        record = project.baseline(run.name, profile).record
+        try:
+            record = project.baseline(run.name, profile).record
+        except StoreError as error:
+            project.invocation.say(f"{run.name}: runs, since its baseline cannot be read: {error.message}")
+            return None
         if record is None or record.inputs != fingerprint(project.config, run):
             return None
         received, _ = jobs.receivable(project.config, run, run.table.parameters)
@@ -41,7 +46,9 @@ def save_plan(project: Project, plan: Plan) -> None:
         if item.reason
     )
     planned = tuple(run.name for run in plan.selected)
-    project.workspace.write(RUNS, RunsDocument(origin=origin_of(project), planned=planned, runs=skipped))
+    project.workspace.write(
+        RUNS, RunsDocument(origin=origin_of(project), planned=planned, runs=skipped, profile=plan.profile)
+    )
 
 
 def _entry(run: Run, profile: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The configuration: types, checks, and the runs that it describes."""
 
 from mlci.config.checking import is_plain
-from mlci.config.loading import Config, load
+from mlci.config.loading import Config, load, unreadable
 from mlci.config.runs import DEFAULT_PROFILE, Run, profile_for, resolve, seconds
 
-__all__ = ["DEFAULT_PROFILE", "Config", "Run", "is_plain", "load", "profile_for", "resolve", "seconds"]
+__all__ = ["DEFAULT_PROFILE", "Config", "Run", "is_plain", "load", "profile_for", "resolve", "seconds", "unreadable"]

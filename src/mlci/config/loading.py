@@ -93,6 +93,27 @@ def load(folder: Path, *, file: Path | None, environ: Mapping[str, str]) -> Conf
     return config
 
 
+def unreadable(folder: Path, *, file: Path | None, environ: Mapping[str, str]) -> Config:
+    """A configuration of defaults in place of one that `load` refuses; its id is the file's, where that can be read."""
+    repository = git.top_level(folder, environ)
+    identity = "main"
+    try:
+        path = file.absolute() if file else _find(folder.absolute(), repository)
+        written = _parse(path, path.name).get("id")
+        if isinstance(written, str) and re.match(NAME_PATTERN, written):
+            identity = written
+    except ConfigError:
+        path = folder / FILE
+    root = path.parent.resolve()
+    return Config(
+        shown=path.name,
+        root=root,
+        repository=repository.resolve() if repository and root.is_relative_to(repository.resolve()) else root,
+        settings=ConfigFile(id=identity),
+        tables={},
+    )
+
+
 def _find(folder: Path, repository: Path | None) -> Path:
     top = repository.resolve() if repository else folder
     for candidate in [folder, *folder.parents]:

@@ -251,6 +251,10 @@ def _reasons(records: Sequence[Record], deltas: Sequence[Delta], gate: GateSetti
     return fails, warnings
 
 
+def _lost(record: Record) -> bool:
+    return record.error is not None and record.error.kind == "lost"
+
+
 def _reference(record: Record, baseline: Baseline) -> BaselineRef:
     found = baseline.record
     if found is None:
@@ -262,7 +266,8 @@ def _reference(record: Record, baseline: Baseline) -> BaselineRef:
         run_url=found.origin.run_url,
         profile=found.profile,
         reason=baseline.reason,
-        changed=changes(record, found) if record.status != "skipped" else (),
+        # Of a run that was left out or lost nothing is known that could differ.
+        changed=changes(record, found) if record.status != "skipped" and not _lost(record) else (),
         duration_s=found.duration_s,
         peak_memory_bytes=found.resources.peak_memory_bytes if found.resources else None,
     )

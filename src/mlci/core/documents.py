@@ -152,7 +152,10 @@ class RunsDocument(Document, frozen=True):
 
     origin: Origin
     planned: tuple[str, ...]  # names that the plan selected, whether run here or on another machine
-    runs: tuple[RunResult, ...]
+    runs: tuple[
+        RunResult, ...
+    ]  # one that is under way, or waits for its turn, is `crashed`, kind "lost", until it ends
+    profile: str = "default"
     format: int = FORMAT
 
 

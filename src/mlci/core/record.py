@@ -58,7 +58,7 @@ def fold(documents: Sequence[RunsDocument], *, complete: bool = True) -> tuple[t
             slots[slot] = attempt
     planned = {name for document in documents for name in document.planned}
     names = dict.fromkeys([result.name for document in documents for result in document.runs] + sorted(planned))
-    profile = next((result.profile for document in documents for result in document.runs), "default")
+    profile = documents[0].profile
     records = []
     for name in names:
         mine = [attempt for (run, _), attempt in slots.items() if run == name]
@@ -124,7 +124,7 @@ def _lost(name: str, profile: str, origin: Origin) -> Record:
         profile=profile,
         origin=origin,
         status="crashed",
-        error=Failure(kind="lost", message="planned, but no workspace holds its result"),
+        error=Failure(kind="lost", message="the machine that was to run it left no result"),
         outputs=(Outputs(),),
     )
 

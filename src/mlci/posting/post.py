@@ -21,8 +21,9 @@ def post_report(
     settings = project.config.settings.report
     body = rendering.comment(comparison, records.records, meta=meta, marker=source.marker)
     status = status_of(project.config.settings.id, comparison, records, meta)
-    outputs = _comment(project, forge, source, body, wanted=_wanted(settings.comment, comparison, records))
+    # The status first: a branch rule may wait for it, whatever becomes of the comment.
     _status(project, forge, source, status)
+    outputs = _comment(project, forge, source, body, wanted=_wanted(settings.comment, comparison, records))
     sha = source.place.sha
     if settings.check_run and sha is not None:
         check = check_run_of(project, comparison, records, meta, source.marker, sha)
@@ -44,7 +45,10 @@ def post_nothing(project: Project, forge: Forge, source: Source) -> dict[str, st
     )
     description = f"nothing was measured: {plain(reason)}"
     body = rendering.nothing_measured(reason, meta=meta, marker=source.marker)
-    outputs = _comment(project, forge, source, body, wanted=True)
+    project.invocation.actions.append_summary(body)
+    project.invocation.actions.annotate("error", description, title="mlci")
+    project.invocation.actions.finish()
+    project.invocation.say(description)
     status = Status(
         context=context_of(project.config.settings.id),
         state="error",
@@ -52,11 +56,7 @@ def post_nothing(project: Project, forge: Forge, source: Source) -> dict[str, st
         url=meta.run_url,
     )
     _status(project, forge, source, status)
-    project.invocation.actions.append_summary(body)
-    project.invocation.actions.annotate("error", description, title="mlci")
-    project.invocation.actions.finish()
-    project.invocation.say(description)
-    return outputs
+    return _comment(project, forge, source, body, wanted=True)
 
 
 def _comment(project: Project, forge: Forge, source: Source, body: str, *, wanted: bool) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from mlci.config import profile_for
+from mlci.config import Run, profile_for
 from mlci.core.documents import Failure, Record, RecordsDocument
 from mlci.core.marker import Marker
 from mlci.errors import DocumentError, WorkspaceError
@@ -49,11 +49,12 @@ class Source:
 def own_source(project: Project, forge: Forge, number: int | None) -> Source:
     """The record of this workspace, for the pull request of this event or of that number."""
     context = project.context
+    document, missing = None, None
     try:
-        document, missing = project.workspace.records()[0], None
+        document, _ = project.workspace.records()
         claims.check_claims(document)
     except (WorkspaceError, DocumentError) as error:
-        document, missing = None, error.message
+        missing = error.message
     wanted = sought(context)
     if number is not None:
         claimed = claims.measured_commit(document.records) if document else None
@@ -61,42 +62,38 @@ def own_source(project: Project, forge: Forge, number: int | None) -> Source:
     place = Place(sha=wanted.sha, reason="the token may not read pull requests")
     with permitted(project, "the comment"):
         place = locate(forge, wanted)
-    pull = place.pull
-    foreign = pull is not None and context.in_actions and pull.head_repository_id != context.repository_id
-    base = None
-    # Elsewhere the checkout is the pull request's, and says best what it was measured against.
-    if pull is not None and context.in_actions and not context.is_pull_request and context.event != "push":
-        claimed = claims.measured_commit(document.records) if document else None
-        base = claims.base_commit(forge, pull, claimed)
-        document = claims.of_commit(document, place.sha) if document else None
-    if document and context.in_actions:
-        document = _with_forgotten(project, document, context.event)
-    return Source(
+    source = Source(
         place=place,
         marker=marker_for(project, place.sha),
-        document=document,
         missing=missing,
-        foreign=foreign,
-        base_commit=base,
+        foreign=context.in_actions and _foreign(project, place),
         run_url=context.run_url,
         files_url=f"{context.run_url}#artifacts" if context.run_url else None,
     )
+    if document is None or not context.in_actions:
+        return replace(source, document=document)
+    # On these events the checkout is the pull request's, and says best what it was measured against.
+    if context.is_pull_request or context.event == "push" or place.pull is None:
+        return replace(source, document=_with_forgotten(project, document, context.event, foreign=source.foreign))
+    return _believed(project, forge, source, document, context.event)
 
 
 def received_source(project: Project, forge: Forge, run_id: int, artifact: str) -> Source:
-    """The record that another workflow run left as an artifact, about a head that the forge names.
+    """The record that a workflow run left as an artifact, about a head that the forge names.
 
     Raises:
-        DocumentError: The artifact is not what an honest run leaves.
         ForgeError: The forge is out of reach.
     """
+    context = project.context
     run = forge.workflow_run(run_id)
-    place = locate(forge, sought_by_run(run, project.context.repository_id))
+    # Of this very run the event says for which pull request it is.
+    own = run.repository_id == context.repository_id and str(run.id) == context.run_id
+    place = locate(forge, sought(context) if own else sought_by_run(run, context.repository_id))
     source = Source(
         place=place,
         marker=Marker(id=project.config.settings.id, run_id=run.id, attempt=run.attempt, head=place.sha),
         received=True,
-        foreign=run.head_repository_id != project.context.repository_id,
+        foreign=_foreign(project, place) or (not own and run.head_repository_id != context.repository_id),
         run_url=run.url,
         files_url=f"{run.url}#artifacts" if run.url else None,
     )
@@ -104,17 +101,30 @@ def received_source(project: Project, forge: Forge, run_id: int, artifact: str) 
         return source
     try:
         received = claims.receive(forge, run, artifact)
-        if received.document is None:
-            return replace(source, missing=received.missing)
-        _check_profiles(project, received.document, run.event)
     except DocumentError as error:
         return replace(source, missing=error.message)
-    claimed = claims.measured_commit(received.document.records)
+    if received.document is None:
+        return replace(source, missing=received.missing)
+    source = replace(source, files_url=received.url or source.files_url)
+    return _believed(project, forge, source, received.document, run.event)
+
+
+def _foreign(project: Project, place: Place) -> bool:
+    return place.pull is not None and place.pull.head_repository_id != project.context.repository_id
+
+
+def _believed(project: Project, forge: Forge, source: Source, document: RecordsDocument, event: str) -> Source:
+    """What is taken from a record where the checkout is the default branch's: what nobody knows better here."""
+    try:
+        _check_profiles(project, document, event)
+    except DocumentError as error:
+        return replace(source, missing=error.message)
+    pull, claimed = source.place.pull, claims.measured_commit(document.records)
+    measured = claims.of_commit(document, source.place.sha)
     return replace(
         source,
-        document=_with_forgotten(project, claims.of_commit(received.document, place.sha), run.event),
-        base_commit=claims.base_commit(forge, place.pull, claimed) if place.pull else None,
-        files_url=received.url or source.files_url,
+        document=_with_forgotten(project, measured, event, foreign=source.foreign),
+        base_commit=claims.base_commit(forge, pull, claimed) if pull else None,
     )
 
 
@@ -140,15 +150,33 @@ def _check_profiles(project: Project, document: RecordsDocument, event: str) -> 
             )
 
 
-def _with_forgotten(project: Project, document: RecordsDocument, event: str) -> RecordsDocument:
-    """The records, and a failure for each configured run that they say nothing of: code cannot pass by silence."""
+def _with_forgotten(project: Project, document: RecordsDocument, event: str, *, foreign: bool) -> RecordsDocument:
+    """The records, with a failure for each configured run that they say nothing of: code cannot pass by silence.
+
+    Nor can a fork's by leaving out a run that nothing in the default branch's configuration lets it leave out.
+    """
     profile = next((record.profile for record in document.records), profile_for(project.config, event, None))
-    have = {record.name for record in document.records}
-    origin = document.records[0].origin if document.records else origin_of(project)
-    error = Failure(kind="lost", message="it is configured, and the record says nothing of it")
-    forgotten = [
-        Record(name=name, profile=profile, origin=origin, status="crashed", error=error)
-        for name in project.runs(profile)
+    runs = project.runs(profile)
+    silent = Failure(kind="lost", message="it is configured, and the record says nothing of it")
+    left_out = Failure(
+        kind="lost", message="the record says that it was skipped, which its configuration does not allow"
+    )
+    records = [
+        msgspec.structs.replace(record, status="crashed", error=left_out)
+        if foreign and record.status == "skipped" and record.name in runs and not _may_skip(runs[record.name], event)
+        else record
+        for record in document.records
+    ]
+    have = {record.name for record in records}
+    origin = records[0].origin if records else origin_of(project)
+    records += [
+        Record(name=name, profile=profile, origin=origin, status="crashed", error=silent)
+        for name in runs
         if name not in have
     ]
-    return msgspec.structs.replace(document, records=(*document.records, *forgotten))
+    return msgspec.structs.replace(document, records=tuple(records))
+
+
+def _may_skip(run: Run, event: str) -> bool:
+    only = run.table.only
+    return bool(run.table.needs or only.paths or only.labels or (only.events and event not in only.events))

@@ -14,6 +14,7 @@ from mlci.render.text import counted
 LIMIT = 65_536  # characters of a comment on GitHub
 CHECK_LIMIT = 65_535  # bytes of a check run's summary
 _RESERVE = 1_000  # for what is said of sections left out
+_SHORTEST_ROW = 20  # characters
 # In the order in which room is given; what is not named here comes after, in the report's order.
 _PRIORITY = ("Gated metrics", "Runs", "Tracebacks", "Changed since the baseline", "Other metrics", "Skipped")
 
@@ -59,7 +60,7 @@ def _fitting(section: Section, room: int) -> tuple[str | None, bool]:
     tables = [item for item in section.body if isinstance(item, Table)]
     if len(tables) != len(section.body) or len(tables) != 1:
         return None, False
-    low, high = 0, len(tables[0].rows)
+    low, high = 0, min(len(tables[0].rows), max(0, room) // _SHORTEST_ROW)
     while low < high:  # the most rows that fit
         middle = (low + high + 1) // 2
         if _length(markdown.section(_first_rows(section, tables[0], middle))) <= room:

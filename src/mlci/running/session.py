@@ -74,7 +74,8 @@ class Session:
         }
 
     def execute(self, cancellation: Cancellation) -> None:
-        """Run everything; the document on disk is whole after each execution."""
+        """Run everything; the document on disk is whole after each execution, and before the first."""
+        self._expect_all()
         stopped: str | None = None
         for item in self.plan.items:
             if item.reason == NOT_NAMED and self._has(item.run):
@@ -102,9 +103,25 @@ class Session:
                 if self.options.fail_fast and result.status != "succeeded":
                     stopped = f"--fail-fast, and {item.run.name} did not succeed"
 
+    def _expect_all(self) -> None:
+        """Write down every execution that is due as lost: so it stays where mlci itself is killed before its end."""
+        error = Failure(kind="lost", message="mlci itself was ended before this had finished")
+        due = [
+            _result(item.run, "crashed", seed=seed, error=error)
+            for item in self.plan.items
+            if item.selected
+            for seed in item.run.table.seeds or (None,)
+            if not self._succeeded_before(item.run, seed)
+        ]
+        renewed = {(result.name, result.seed) for result in due}
+        self.results = [old for old in self.results if (old.name, old.seed) not in renewed] + due
+        self.project.workspace.write(RUNS, self.document())
+
     def document(self) -> RunsDocument:
         """`run.json` as it is now."""
-        return RunsDocument(origin=self.origin, planned=self.planned, runs=tuple(self.results))
+        return RunsDocument(
+            origin=self.origin, planned=self.planned, runs=tuple(self.results), profile=self.plan.profile
+        )
 
     def _one(self, run: Run, seed: int | None, cancellation: Cancellation) -> RunResult:
         project, python = self.project, self._interpreter(run)
@@ -187,13 +204,15 @@ class Session:
         return msgspec.structs.replace(error, file=file, traceback=traceback)
 
     def _keep(self, result: RunResult) -> None:
-        self.results = [
-            old
-            for old in self.results
-            if (old.name, old.seed) != (result.name, result.seed)
-            and not (old.name == result.name and old.status == "skipped")
-        ]
-        self.results.append(result)
+        def replaced(old: RunResult) -> bool:
+            if old.name != result.name:
+                return False
+            either_skipped = "skipped" in (old.status, result.status)
+            return either_skipped or old.seed == result.seed
+
+        place = next((i for i, old in enumerate(self.results) if replaced(old)), len(self.results))
+        kept = [old for old in self.results if not replaced(old)]
+        self.results = [*kept[:place], result, *kept[place:]]
         self.project.workspace.write(RUNS, self.document())
         if result.status == "skipped":
             self.display.done(label(result), result)

@@ -79,8 +79,10 @@ def _judge(job: Job, ended: process.Exit, tail: str) -> tuple[Status, Failure | 
             )
         return "crashed", Failure(kind="signal", message=f"ended by {name}", traceback=shown)
     if ended.returncode > 0:
-        last = lines[-1].strip() if lines and file else None
-        message = last or f"exit status {ended.returncode}"
+        status = f"exit status {ended.returncode}"
+        last = lines[-1].strip() if lines else None
+        # An exception says enough; any other last words may, with the status, say why.
+        message = last if last and file else f"{status}: {last}" if last else status
         return "failed", Failure(kind="exit-code", message=message, file=file, line=line, traceback=shown)
     return "succeeded", None
 
