@@ -13,7 +13,7 @@ import yaml
 
 from mlci import errors
 from mlci.cli import COMMANDS, cli
-from mlci.config.tables import json_schema
+from mlci.config.file import json_schema
 from mlci.core.metric import HIGHER, LOWER, PHRASES
 
 ROOT = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ import yaml
 from fakes.command_line import workbench
 from mlci.cli import COMMANDS
 from mlci.config.checking import check
-from mlci.config.tables import ConfigFile
+from mlci.config.file import ConfigFile
 from mlci.core import strict_json
 from mlci.plugins.forges import artifact_zip, client, github, patience
 from mlci.posting import comments, received, statuses

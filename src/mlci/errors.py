@@ -105,6 +105,33 @@ class GitError(MlciError):
     slug = "git"
 
 
+class PolicyError(MlciError):
+    """A release or deployment that the policy does not allow; the message says which rule."""
+
+    exit_code = 5
+    slug = "policy"
+
+
+class DeployError(MlciError):
+    """A deploy target refused or could not be reached, or what arrived there is not what was sent."""
+
+    exit_code = 7
+    slug = "deploy"
+
+
+class ConflictError(DeployError):
+    """Somebody else deployed at the same time and was first."""
+
+    slug = "conflict"
+
+
+class VerifyError(MlciError):
+    """What is deployed does not predict what the lab predicted, or cannot be asked."""
+
+    exit_code = 7
+    slug = "verify"
+
+
 class CancelledError(MlciError):
     """mlci itself was told to stop (SIGINT or SIGTERM); what was done is on disk."""
 

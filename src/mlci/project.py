@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlci import git
 from mlci.actions import Actions
@@ -21,6 +22,10 @@ from mlci.plugins import registry
 from mlci.plugins.forges.interface import Forge
 from mlci.plugins.stores.interface import Site, Store
 from mlci.workspace import FOLDER, Workspace
+
+if TYPE_CHECKING:
+    from mlci.plugins.forges.client import Client
+    from mlci.plugins.forges.releases import GitHubReleases
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,30 @@ class Project:
             ) from None
         return store
 
-    @cached_property
+    @property
     def forge(self) -> Forge:
-        """The forge that the event comes from.
+        """The forge that the event comes from; raises as `client`."""
+        from mlci.plugins.forges.github import GitHubForge  # noqa: PLC0415 - heavy, and few commands need it
+
+        client, repository = self.client
+        return GitHubForge(client, repository)
+
+    @property
+    def releases(self) -> GitHubReleases:
+        """Its releases and deployments; raises as `client`."""
+        from mlci.plugins.forges.releases import GitHubReleases  # noqa: PLC0415 - heavy, and few commands need it
+
+        client, repository = self.client
+        return GitHubReleases(client, repository)
+
+    @cached_property
+    def client(self) -> tuple[Client, str]:
+        """What talks to the forge, under one deadline for all, and which repository it is about.
 
         Raises:
             ForgeError: There is no token, or no repository to talk about.
         """
-        from mlci.plugins.forges.github import GitHubForge  # noqa: PLC0415 - heavy, and few commands need it
+        from mlci.plugins.forges.client import Client  # noqa: PLC0415 - heavy, and few commands need it
         from mlci.plugins.forges.patience import Patience  # noqa: PLC0415 - likewise
 
         context = self.context
@@ -112,12 +133,8 @@ class Project:
             raise ForgeError("there is no token to post with", hint="Set GITHUB_TOKEN, or the input github-token.")
         if not repository or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise ForgeError("it is not known which repository this is", hint='Set GITHUB_REPOSITORY to "owner/name".')
-        return GitHubForge.connect(
-            api_url=context.api_url,
-            repository=repository,
-            token=context.token,
-            patience=Patience(seconds(self.config.settings.report.deadline)),
-        )
+        patience = Patience(seconds(self.config.settings.report.deadline))
+        return Client(context.api_url, context.token, patience), repository
 
     def _commit_files(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
         return self.forge.commit_files(branch, parent, files, message)

@@ -132,7 +132,7 @@ def test_requested__updates_the_same_comment(story: Story) -> None:
     assert "`train` `accuracy` 0.9005 → 0.8005, −0.1" in now.comment
     assert f" run=46 attempt=1 head={story.pull.head_sha} " in now.comment.splitlines()[-1]
     assert now.status.state == "failure"
-    assert now.status.target_url == f"{story.team.server.url}/team/models/actions/runs/46/attempts/1"
+    assert (now.status.target_url or "").endswith("/team/models/actions/runs/46/attempts/1")
 
 
 def test_code__runs_where_nothing_may_be_written(story: Story) -> None:

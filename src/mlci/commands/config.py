@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from mlci.config import Run
-from mlci.config.tables import json_schema
+from mlci.config.file import json_schema
 from mlci.project import Invocation, Project
 from mlci.render.text import plain
 

@@ -14,8 +14,10 @@ import msgspec
 
 from mlci import git
 from mlci.config.checking import check, unknown_key
-from mlci.config.tables import NAME_PATTERN, ConfigFile, RuleTable, RunTable
+from mlci.config.file import ConfigFile
+from mlci.config.tables import NAME_PATTERN, RuleTable, RunTable
 from mlci.core.documents import Rule
+from mlci.core.registry import MODEL_PATTERN
 from mlci.core.threshold import check_rule
 from mlci.errors import ConfigError
 
@@ -25,11 +27,7 @@ Kind = Literal["notebook", "script", "command"]
 KINDS: tuple[Kind, ...] = ("notebook", "script", "command")
 _MAX_BYTES = 1024 * 1024
 _LATER = {
-    "models": "models and releases",
-    "artifacts": "the artifact store",
-    "targets": "deploy targets",
     "cost": "cost accounting",
-    "monitor": "monitoring",
 }
 
 
@@ -184,6 +182,7 @@ def _check_meaning(config: Config) -> None:
             if getattr(table, key):
                 raise config.error(f"{where}.{key}", "only a run can say this", hint="Move it to [runs.NAME].")
     _check_events(config)
+    _check_models(config)
     for path, rules in (
         ("metrics", settings.metrics),
         *((f"runs.{n}.rules", t.rules) for n, t in settings.runs.items()),
@@ -199,6 +198,32 @@ def _check_meaning(config: Config) -> None:
         TopologicalSorter({name: table.needs for name, table in settings.runs.items()}).prepare()
     except CycleError as error:
         raise config.error(f"runs.{error.args[1][0]}.needs", f"a cycle: {' -> '.join(error.args[1])}") from None
+
+
+def _check_models(config: Config) -> None:
+    """Models, targets and monitors name what exists; plain tags can be one model's only."""
+    settings = config.settings
+    for name, model in settings.models.items():
+        if not re.match(MODEL_PATTERN, name):
+            raise config.error(f'models."{name}"', 'expected a name of letters, digits, "-" and "_"')
+        run = model.run or name
+        if run not in settings.runs:
+            raise unknown_key(run, settings.runs, file=config.shown, path=f"models.{name}.run")
+        if len(set(model.stages)) != len(model.stages):
+            raise config.error(f"models.{name}.stages", "the same stage stands twice")
+        if model.plain_tags and len(settings.models) > 1:
+            raise config.error(f"models.{name}.plain-tags", "plain tags are for repositories of one model")
+    stages = {stage for model in settings.models.values() for stage in model.stages}
+    for name, target in settings.targets.items():
+        if not re.match(NAME_PATTERN, name):
+            raise config.error(f'targets."{name}"', 'expected a name of letters, digits, ".", "_" and "-"')
+        if target.stage is not None and settings.models and target.stage not in stages:
+            raise unknown_key(target.stage, stages, file=config.shown, path=f"targets.{name}.stage")
+    for name, monitor in settings.monitor.items():
+        if (monitor.model or name) not in settings.models:
+            raise unknown_key(monitor.model or name, settings.models, file=config.shown, path=f"monitor.{name}.model")
+        if monitor.run not in settings.runs:
+            raise unknown_key(monitor.run, settings.runs, file=config.shown, path=f"monitor.{name}.run")
 
 
 def _check_events(config: Config) -> None:

@@ -10,12 +10,12 @@ from msgspec import Meta
 NAME_PATTERN = r"^[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{0,63}$"
 DURATION_PATTERN = r"^(\d+(\.\d+)?[smhd] ?)+$"
 
-Policy = Literal["pass", "warn", "fail"]
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
+Duration = Annotated[str, Meta(pattern=DURATION_PATTERN, description='Such as "90s", "30m" or "1h30m".')]
+Policy = Literal["pass", "warn", "fail"]
 Tolerance = Annotated[
     float | str, Meta(description='A number in the unit of the metric, or "2%" of the absolute baseline.')
 ]
-Duration = Annotated[str, Meta(pattern=DURATION_PATTERN, description='Such as "90s", "30m" or "1h30m".')]
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True, omit_defaults=True):
@@ -163,26 +163,3 @@ class ReportTable(Table, frozen=True):
         Meta(description="What a missing permission is: a warning, with the report in the job summary, or exit 6."),
     ] = "warn"
     deadline: Annotated[Duration, Meta(description="For all requests to GitHub together, waits included.")] = "2m"
-
-
-class ConfigFile(Table, frozen=True):
-    """The whole of `mlci.toml`, or `[tool.mlci]` in `pyproject.toml`."""
-
-    id: Annotated[Name, Meta(description="One comment and one status an id.")] = "main"
-    defaults: Annotated[RunTable, Meta(description="What every run says unless it says otherwise.")] = RunTable()
-    profiles: Annotated[dict[str, ProfileTable], Meta(description="Variants of all runs, by name.")] = {}
-    runs: Annotated[dict[str, RunTable], Meta(description="Notebooks, scripts and commands, by name.")] = {}
-    metrics: Annotated[dict[str, RuleTable], Meta(description="Rules by metric pattern (fnmatch).")] = {}
-    gate: Annotated[GateTable, Meta(description="What blocks.")] = GateTable()
-    report: Annotated[ReportTable, Meta(description="What is posted on GitHub.")] = ReportTable()
-    baseline: Annotated[BaselineTable, Meta(description="What runs are compared with.")] = BaselineTable()
-
-
-def json_schema() -> bytes:
-    """The JSON Schema of the configuration, as committed in `schema/mlci.schema.json`."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "mlci configuration",
-        **msgspec.json.schema(ConfigFile),
-    }
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"

@@ -33,7 +33,12 @@ MISTAKES = [
     # text, the whole message (without "mlci.toml: "), the hint
     ('[runs.train]\nscrpt = "train.py"', "runs.train.scrpt: no such key", "Did you mean 'script'?"),
     ("[gates]", "gates: no such key", "Did you mean 'gate'?"),
-    ("zzz = 1", "zzz: no such key", "Known here: baseline, defaults, gate, id, metrics, profiles, report, runs."),
+    (
+        "zzz = 1",
+        "zzz: no such key",
+        "Known here: artifacts, baseline, defaults, gate, id, metrics, models, monitor, profiles, report, runs, "
+        "targets.",
+    ),
     ("[runs.train]\nscript = 3", "runs.train.script: expected a string, got 3", None),
     (f"{RUN}seeds = 3", "runs.train.seeds: expected a list of whole numbers, got 3", None),
     (f'{RUN}seeds = [0, "1"]', "runs.train.seeds[1]: expected a whole number, got '1'", None),
@@ -95,8 +100,10 @@ MISTAKES = [
     ),
     (f'{RUN}[gate]\nmode = "maybe"', 'gate.mode: expected "enforce" or "report", got \'maybe\'', None),
     (f'{RUN}[baseline]\nmissing = "run"', 'baseline.missing: expected "report" or "fail", got \'run\'', None),
-    (f"{RUN}[models.churn]", "models: models and releases are not part of this version of mlci", "Remove the table."),
-    (f"{RUN}[targets.x]", "targets: deploy targets are not part of this version of mlci", "Remove the table."),
+    (f"{RUN}[models.chrun]", "models.chrun.run.chrun: no such key", "Known here: train."),
+    (f'{RUN}[models."a.b"]', 'models."a.b": expected a name of letters, digits, "-" and "_"', None),
+    (f'{RUN}[models.m]\nrun = "train"\nstages = ["a", "a"]', "models.m.stages: the same stage stands twice", None),
+    (f"{RUN}[cost]", "cost: cost accounting are not part of this version of mlci", "Remove the table."),
     (f'{RUN}[defaults]\nscript = "train.py"', "defaults.script: only a run can say this", "Move it to [runs.NAME]."),
     (f'{RUN}[profiles.a]\nneeds = ["train"]', "profiles.a.needs: only a run can say this", "Move it to [runs.NAME]."),
     (

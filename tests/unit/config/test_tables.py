@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mlci.config.tables import json_schema
+from mlci.config.file import json_schema
 
 ROOT = Path(__file__).parents[3]
 

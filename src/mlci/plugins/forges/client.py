@@ -115,6 +115,39 @@ class Client:
             return {"errors": answer["errors"]}
         return answer.get("data") if isinstance(answer, dict) else None
 
+    def upload(self, url: str, path: Path, *, needs: str, adopt: Callable[[], Any | None]) -> Any:  # noqa: ANN401 - JSON
+        """POST a file as it is to an absolute URL of the forge; as `create`, but for as long as the deadline allows."""
+
+        def attempt(left_s: float) -> Any:  # noqa: ANN401 - JSON
+            def send() -> tuple[dict[str, Any], Any]:
+                headers = {"Content-Type": "application/octet-stream"}
+                requester = self._github.requester
+                return requester.requestBlobAndCheck("POST", url, {"name": path.name}, headers, str(path))
+
+            return self._within(left_s, lambda: self._meant(send, f"POST {urlsplit(url).path}", needs))[1]
+
+        return self.patience.call(f"upload {path.name}", attempt, adopt=adopt)
+
+    def download_asset(self, path: str, to: Path, *, max_bytes: int) -> None:
+        """Write a release's asset into `to`; raises as `download`."""
+
+        def attempt(left_s: float) -> None:
+            url = f"{self._api_url.rstrip('/')}{path}"
+            headers = {"Accept": "application/octet-stream", "Authorization": f"Bearer {self._token}"}
+            deadline = time.monotonic() + left_s
+            try:
+                # Redirected by hand: the storage behind it must not see the token.
+                with requests.get(url, headers=headers, allow_redirects=False, stream=True, timeout=15) as response:
+                    target = response.headers.get("location")
+                    if target is None:
+                        _keep(response, to, max_bytes=max_bytes, deadline=deadline)
+                        return
+            except requests.RequestException as error:
+                raise StumbleError(f"the download broke ({_kind(error)})") from None
+            _fetch(target, to, max_bytes=max_bytes, deadline=deadline)
+
+        self.patience.call(f"GET {path}", attempt)
+
     def download(self, path: str, to: Path, *, max_bytes: int, needs: str) -> None:
         """Write what `path` redirects to into `to`; the token stays with the forge.
 
@@ -172,10 +205,20 @@ class Client:
     def _answer(
         self, verb: str, path: str, parameters: dict[str, Any], body: Mapping[str, Any] | None, needs: str
     ) -> tuple[dict[str, Any], Any]:
+        return self._meant(
+            lambda: self._github.requester.requestJsonAndCheck(verb, path, parameters, input=body),
+            f"{verb} {urlsplit(path).path}",
+            needs,
+        )
+
+    def _meant(
+        self, request: Callable[[], tuple[dict[str, Any], Any]], what: str, needs: str
+    ) -> tuple[dict[str, Any], Any]:
+        """The answer to a request, its failures in our own terms."""
         try:
-            return self._github.requester.requestJsonAndCheck(verb, path, parameters, input=body)
+            return request()
         except github.GithubException as error:
-            raise _meaning(error, f"{verb} {urlsplit(path).path}", needs, self._token) from None
+            raise _meaning(error, what, needs, self._token) from None
         except requests.exceptions.ConnectionError as error:
             refused = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
             raise StumbleError(f"no connection ({_kind(error)})", certain=refused) from None
@@ -245,17 +288,22 @@ def _kind(error: BaseException) -> str:
 def _fetch(url: str, to: Path, *, max_bytes: int, deadline: float) -> None:
     try:
         # No token here: the URL is signed, and storage refuses a second authorization.
-        with requests.get(url, stream=True, timeout=15, auth=_no_auth) as response, to.open("wb") as file:
-            if response.status_code != requests.codes.ok:
-                raise StumbleError(f"HTTP {response.status_code} from the artifact's storage")
-            size = 0
-            for chunk in _chunks(response, deadline):
-                size += len(chunk)
-                if size > max_bytes:
-                    raise ForgeError(f"the artifact is larger than {max_bytes:,} bytes")
-                file.write(chunk)
+        with requests.get(url, stream=True, timeout=15, auth=_no_auth) as response:
+            _keep(response, to, max_bytes=max_bytes, deadline=deadline)
     except requests.RequestException as error:
         raise StumbleError(f"the download broke ({_kind(error)})") from None
+
+
+def _keep(response: requests.Response, to: Path, *, max_bytes: int, deadline: float) -> None:
+    if response.status_code != requests.codes.ok:
+        raise StumbleError(f"HTTP {response.status_code} from the storage")
+    size = 0
+    with to.open("wb") as file:
+        for chunk in _chunks(response, deadline):
+            size += len(chunk)
+            if size > max_bytes:
+                raise ForgeError(f"the artifact is larger than {max_bytes:,} bytes")
+            file.write(chunk)
 
 
 def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from mlci.errors import ForbiddenError, ForgeError
+from mlci.plugins.forges.answers import at, number, required, text
 from mlci.plugins.forges.client import Client, NotFoundError
 from mlci.plugins.forges.interface import (
     CheckRun,
@@ -20,7 +21,6 @@ from mlci.plugins.forges.interface import (
     StoredArtifact,
     WorkflowRun,
 )
-from mlci.plugins.forges.patience import Patience
 
 T = TypeVar("T")
 
@@ -42,11 +42,6 @@ class GitHubForge:
     client: Client
     repository: str
 
-    @classmethod
-    def connect(cls, *, api_url: str, repository: str, token: str, patience: Patience) -> GitHubForge:
-        """The forge at `api_url`; all its calls together take no longer than `patience` has."""
-        return cls(Client(api_url, token, patience), repository)
-
     def pause(self, tries: int) -> bool:
         """See `Forge.pause`."""
         return self.client.patience.pause(tries)
@@ -55,7 +50,7 @@ class GitHubForge:
         """See `Forge.viewer`; a job's own token may ask GraphQL only."""
         try:
             data = self.client.graphql("query { viewer { login } }", {}, needs="contents: read")
-            login = _at(data, "viewer", "login")
+            login = at(data, "viewer", "login")
         except (ForbiddenError, NotFoundError):
             login = None
         return str(login) if login else _JOB_LOGIN
@@ -115,10 +110,10 @@ class GitHubForge:
         found = self.client.pages(self._path(f"commits/{sha}/statuses"), needs="statuses: read")
         return [
             Status(
-                context=_text(item, "context") or "",
+                context=text(item, "context") or "",
                 state=item.get("state"),
-                description=_text(item, "description") or "",
-                url=_text(item, "target_url"),
+                description=text(item, "description") or "",
+                url=text(item, "target_url"),
             )
             for item in found
         ]
@@ -160,7 +155,7 @@ class GitHubForge:
             existing = self.client.create(self._path("check-runs"), body, needs=needs, adopt=lambda: self._look(ours))
             portions = portions[1:]
         # Annotations add up: those that are there already are not sent again.
-        there = _at(existing, "output", "annotations_count")
+        there = at(existing, "output", "annotations_count")
         sent = there if isinstance(there, int) else 0
         for portion in portions:
             new = portion[max(0, sent - check.annotations.index(portion[0])) :] if portion else ()
@@ -174,7 +169,7 @@ class GitHubForge:
             found = self._get(f"collaborators/{quote(login, safe='')}/permission", "contents: read")
         except NotFoundError:
             return "none"
-        return _text(found, "permission") or "none"
+        return text(found, "permission") or "none"
 
     def commit(self, sha: str) -> CommitInfo | None:
         """See `Forge.commit`."""
@@ -184,9 +179,9 @@ class GitHubForge:
             return None
         parents = found.get("parents")
         return CommitInfo(
-            sha=_required(found, "sha"),
-            tree=_required(found, "tree", "sha"),
-            parents=tuple(_required(item, "sha") for item in parents) if isinstance(parents, list) else (),
+            sha=required(found, "sha"),
+            tree=required(found, "tree", "sha"),
+            parents=tuple(required(item, "sha") for item in parents) if isinstance(parents, list) else (),
         )
 
     def merge_base(self, base: str, head: str) -> str | None:
@@ -195,7 +190,7 @@ class GitHubForge:
             found = self._get(f"compare/{quote(base, safe='')}...{quote(head, safe='')}?per_page=1", "contents: read")
         except NotFoundError:
             return None
-        return _text(found, "merge_base_commit", "sha")
+        return text(found, "merge_base_commit", "sha")
 
     def workflow_run(self, run_id: int) -> WorkflowRun:
         """See `Forge.workflow_run`."""
@@ -215,9 +210,9 @@ class GitHubForge:
         found = self.client.pages(self._path(f"actions/runs/{run_id}/artifacts"), "artifacts", needs="actions: read")
         artifacts = [
             StoredArtifact(
-                id=_number(item, "id"),
-                name=_text(item, "name") or "",
-                size=_number(item, "size_in_bytes"),
+                id=number(item, "id"),
+                name=text(item, "name") or "",
+                size=number(item, "size_in_bytes"),
                 expired=bool(item.get("expired")),
             )
             for item in found
@@ -248,7 +243,7 @@ class GitHubForge:
 
     def default_branch(self) -> str:
         """See `Forge.default_branch`."""
-        return _required(self.client.get(f"/repos/{self.repository}", needs="contents: read"), "default_branch")
+        return required(self.client.get(f"/repos/{self.repository}", needs="contents: read"), "default_branch")
 
     def commit_files(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
         """See `Forge.commit_files`; commits that a job's token makes through the API are signed by GitHub."""
@@ -269,11 +264,11 @@ class GitHubForge:
         data = self.client.graphql(query, {"input": given}, needs="contents: write")
         errors = data.get("errors") if isinstance(data, dict) else None
         if errors:
-            words = _text(errors[0], "message") or "no reason given"
-            if _text(errors[0], "type") == "STALE_DATA" or "Expected branch to point to" in words:
+            words = text(errors[0], "message") or "no reason given"
+            if text(errors[0], "type") == "STALE_DATA" or "Expected branch to point to" in words:
                 return None
             raise ForgeError(f"createCommitOnBranch on {branch}: {' '.join(words.split())[:300]}")
-        return _required(data, "createCommitOnBranch", "commit", "oid")
+        return required(data, "createCommitOnBranch", "commit", "oid")
 
     def _first_commit(self, branch: str, files: Mapping[str, bytes], message: str) -> str | None:
         needs = "contents: write"
@@ -285,10 +280,10 @@ class GitHubForge:
         made = self.client.send(
             "POST",
             self._path("git/commits"),
-            {"message": message, "tree": _required(tree, "sha"), "parents": []},
+            {"message": message, "tree": required(tree, "sha"), "parents": []},
             needs=needs,
         )
-        sha = _required(made, "sha")
+        sha = required(made, "sha")
         try:
             self.client.create(
                 self._path("git/refs"),
@@ -304,7 +299,7 @@ class GitHubForge:
 
     def _branch(self, branch: str) -> str | None:
         try:
-            return _text(self._get(f"git/ref/heads/{quote(branch)}", "contents: read"), "object", "sha")
+            return text(self._get(f"git/ref/heads/{quote(branch)}", "contents: read"), "object", "sha")
         except NotFoundError:
             return None
 
@@ -349,66 +344,39 @@ def _check_body(check: CheckRun, annotations: Sequence[Any]) -> dict[str, Any]:
 
 def _pull(item: Any) -> Pull:  # noqa: ANN401 - JSON
     return Pull(
-        number=_number(item, "number"),
-        open=_text(item, "state") == "open",
-        head_sha=_required(item, "head", "sha"),
-        head_repository_id=_text(item, "head", "repo", "id"),
-        base_sha=_required(item, "base", "sha"),
-        base_ref=_required(item, "base", "ref"),
-        merge_sha=_text(item, "merge_commit_sha"),
-        merged=bool(_at(item, "merged_at")),
-        url=_text(item, "html_url"),
+        number=number(item, "number"),
+        open=text(item, "state") == "open",
+        head_sha=required(item, "head", "sha"),
+        head_repository_id=text(item, "head", "repo", "id"),
+        base_sha=required(item, "base", "sha"),
+        base_ref=required(item, "base", "ref"),
+        merge_sha=text(item, "merge_commit_sha"),
+        merged=bool(at(item, "merged_at")),
+        url=text(item, "html_url"),
     )
 
 
 def _comment(item: Any) -> Comment:  # noqa: ANN401 - JSON
     return Comment(
-        id=_number(item, "id"),
-        author=_text(item, "user", "login"),
-        body=_text(item, "body") or "",
-        url=_text(item, "html_url"),
+        id=number(item, "id"),
+        author=text(item, "user", "login"),
+        body=text(item, "body") or "",
+        url=text(item, "html_url"),
     )
 
 
 def _workflow_run(item: Any) -> WorkflowRun:  # noqa: ANN401 - JSON
     return WorkflowRun(
-        id=_number(item, "id"),
-        attempt=_number(item, "run_attempt"),
-        event=_required(item, "event"),
+        id=number(item, "id"),
+        attempt=number(item, "run_attempt"),
+        event=required(item, "event"),
         # On runs of other workflows GitHub adds "@ref".
-        path=_required(item, "path").partition("@")[0],
-        head_sha=_required(item, "head_sha"),
-        head_branch=_text(item, "head_branch"),
-        head_owner=_text(item, "head_repository", "owner", "login"),
-        head_repository_id=_text(item, "head_repository", "id"),
-        repository_id=_text(item, "repository", "id"),
-        url=_text(item, "html_url"),
-        conclusion=_text(item, "conclusion"),
+        path=required(item, "path").partition("@")[0],
+        head_sha=required(item, "head_sha"),
+        head_branch=text(item, "head_branch"),
+        head_owner=text(item, "head_repository", "owner", "login"),
+        head_repository_id=text(item, "head_repository", "id"),
+        repository_id=text(item, "repository", "id"),
+        url=text(item, "html_url"),
+        conclusion=text(item, "conclusion"),
     )
-
-
-def _at(value: Any, *path: str) -> Any:  # noqa: ANN401 - JSON
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _text(value: Any, *path: str) -> str | None:  # noqa: ANN401 - JSON
-    found = _at(value, *path)
-    if isinstance(found, str):
-        return found
-    return str(found) if isinstance(found, int) and not isinstance(found, bool) else None
-
-
-def _required(value: Any, *path: str) -> str:  # noqa: ANN401 - JSON
-    found = _text(value, *path)
-    if not found:
-        raise ForgeError(f"GitHub's answer lacks {'.'.join(path)}")
-    return found
-
-
-def _number(value: Any, *path: str) -> int:  # noqa: ANN401 - JSON
-    found = _at(value, *path)
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise ForgeError(f"GitHub's answer lacks {'.'.join(path)}")
-    return found

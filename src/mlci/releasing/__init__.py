@@ -1,0 +1,1 @@
+"""From a measured commit to a released version: which model, by which policy, with which files."""
