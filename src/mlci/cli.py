@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "Write and show the report.",
     "comment": "Post the report on the pull request, and set the commit status.",
     "gate": "Exit 5 if the comparison blocks, with one line a reason.",
+    "release": "Release a model: tag a measured commit as a version, with everything that belongs to it.",
     "baseline": "Save, show and list baselines.",
     "dispatch": "Start a workflow for a pull request when somebody with write access asks in a comment.",
     "config": "Show the effective configuration and where each value comes from.",

@@ -10,12 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mlci import git
 from mlci.actions import Actions
 from mlci.config import Config, Run, load, profile_for, resolve, seconds, unreadable
 from mlci.context import Context
 from mlci.core.comparison import Baseline
 from mlci.core.documents import Origin
+from mlci.core.threshold import GateSettings
 from mlci.errors import ConfigError, ForgeError
 from mlci.history import History, baseline_history, history_from
 from mlci.plugins import registry
@@ -74,6 +77,14 @@ class Project:
     def runs(self, profile: str) -> dict[str, Run]:
         """Every configured run under `profile`."""
         return resolve(self.config, profile)
+
+    @property
+    def gate(self) -> GateSettings:
+        """The gate as configured; `[baseline] missing = "fail"` is `on-no-baseline = "fail"`."""
+        gate = msgspec.structs.asdict(self.config.settings.gate)
+        if self.config.settings.baseline.missing == "fail":
+            gate["on_no_baseline"] = "fail"
+        return GateSettings(**gate)
 
     @cached_property
     def store(self) -> Store:
@@ -162,7 +173,7 @@ class Project:
             before = f" or the {count - 1} commits before it" if count > 1 else ""
             reason = (
                 f"no record of {run} (profile {profile}) at the merge base {history.commits[0][:7]}{before}, "
-                f"in {self.store.describe()}"
+                f"in {self.store.describe()}: there is one once the base branch has been measured"
             )
             return Baseline(record=None, distance=None, reason=reason)
         distance = history.commits.index(record.origin.commit or "")

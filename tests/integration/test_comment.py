@@ -245,7 +245,7 @@ def test_comment__nothing_measured_is_said_aloud(team: Scene) -> None:
     assert team.comments[0].startswith("### ❌ mlci: nothing was measured")
     state, description = team.statuses["mlci/main"]
     assert state == "error"
-    assert "record.json: there is none" in description
+    assert description == "nothing was measured: the job that runs the code ended before mlci had a record"
 
 
 def test_comment__nothing_selected_still_sets_the_status(team: Scene) -> None:

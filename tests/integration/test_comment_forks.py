@@ -56,7 +56,7 @@ def test_from_run__reports_a_fork(team: Scene) -> None:
     assert "Code of a fork reported these numbers; mlci compared them again." in body
     assert f"Commit `{team.head[:7]}`, baseline `{team.main[:7]}` (the merge base)" in body
     assert "run=41 attempt=1" in body
-    assert "/actions/runs/41/artifacts/" in body
+    assert "/actions/runs/41#artifacts)" in body
     assert team.statuses["mlci/main"][0] == "failure"
 
 

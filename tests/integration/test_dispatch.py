@@ -43,8 +43,7 @@ def test_dispatch__starts_the_workflow_at_the_commit_that_was_named(team: Scene,
 
 @pytest.mark.parametrize("author", ["linus", "mallory", "", "../ada", "ada/../grace"])
 def test_dispatch__takes_write_access(team: Scene, author: str) -> None:
-    with pytest.raises(ForgeError, match="may not start runs"):
-        ask(team, author=author)
+    assert "may not start runs: it takes write access" in ask(team, author=author)
     assert team.github.dispatches == []
 
 

@@ -16,6 +16,7 @@ from mlci.errors import StoreError
 from mlci.plugins.forges.interface import Forge, WorkflowRun
 from mlci.posting.received import measured_commit, receive
 from mlci.project import Invocation, Project
+from mlci.releasing.gathering import fill_store
 
 
 def save(project: Project) -> list[Record]:
@@ -28,7 +29,11 @@ def save(project: Project) -> list[Record]:
     good = [record for record in document.records if record.status == "succeeded"]
     for warning in check_may_save(project.context, good):
         project.invocation.say(warning)
-    return project.store.save(good) if good else []
+    if not good:
+        return []
+    # First what is large: a record whose artifacts are not there yet could not be released.
+    fill_store(project, good)
+    return project.store.save(good)
 
 
 def adopt(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import click
-import msgspec
 
 from mlci.core.comparison import Baseline
 from mlci.core.comparison import compare as judge
@@ -23,7 +22,7 @@ def compare(project: Project) -> Comparison:
         document.records,
         baselines={record.name: project.baseline(record.name, record.profile) for record in document.records},
         rules={record.name: project.config.rules(record.name) for record in document.records},
-        gate=gate_settings(project),
+        gate=project.gate,
         made_from=made_from,
     )
     project.workspace.write(COMPARISON, comparison)
@@ -40,14 +39,6 @@ def compared(
 ) -> Comparison:
     """The comparison of values that were fetched already."""
     return judge(records, baselines=baselines, rules=rules, gate=gate, current=made_from)
-
-
-def gate_settings(project: Project) -> GateSettings:
-    """The gate as configured; `[baseline] missing = "fail"` is `on-no-baseline = "fail"`."""
-    gate = msgspec.structs.asdict(project.config.settings.gate)
-    if project.config.settings.baseline.missing == "fail":
-        gate["on_no_baseline"] = "fail"
-    return GateSettings(**gate)
 
 
 @click.command("compare")

@@ -61,10 +61,6 @@ class ModelTable(Table, frozen=True):
         bool, Meta(description="Versions are tags such as v1.2.0, without the model's name: for repositories of one.")
     ] = False
     branch: Annotated[str | None, Meta(description="Whose commits may be released; default: the baseline's.")] = None
-    sign: Annotated[
-        Literal["no", "sigstore", "key"],
-        Meta(description="Sign the release: by the job's identity, or by the private key file in MLCI_SIGNING_KEY."),
-    ] = "no"
     verify: Annotated[VerifyTable, Meta(description="How a deployment is verified.")] = VerifyTable()
 
 

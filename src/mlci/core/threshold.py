@@ -163,5 +163,5 @@ def judge_change(
         if limit is None:
             result = ("inconclusive", f"{tolerance} of a baseline of {baseline:g}: give {name} as a number")
         elif amount > limit + (slack if math.isfinite(slack) else 0.0):
-            return "fail", f"{amount:.4g} {word}, at most {tolerance} allowed"
+            return "fail", f"{amount:.3g} {word}, at most {tolerance} allowed"
     return result

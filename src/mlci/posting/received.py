@@ -27,12 +27,10 @@ class Received:
     Args:
         document: The record, or None.
         missing: Why there is none.
-        url: The page of the artifact.
     """
 
     document: RecordsDocument | None = None
     missing: str | None = None
-    url: str | None = None
 
 
 def receive(forge: Forge, run: WorkflowRun, artifact: str) -> Received:
@@ -54,12 +52,11 @@ def receive(forge: Forge, run: WorkflowRun, artifact: str) -> Received:
         archive = Path(folder) / "artifact.zip"
         forge.download(found, archive, max_bytes=artifact_zip.MAX_BYTES)
         data = artifact_zip.read_entry(archive, RECORDS, shown=shown)
-    url = f"{run.url}/artifacts/{found.id}" if run.url else None
     if data is None:
-        return Received(missing=f"{shown} holds no {RECORDS}: mlci did not get that far", url=url)
+        return Received(missing=f"{shown} holds no {RECORDS}: mlci did not get that far")
     document = decode(data, RecordsDocument, name=RECORDS)
     check_claims(document)
-    return Received(document=document, url=url)
+    return Received(document=document)
 
 
 def check_claims(document: RecordsDocument) -> None:

@@ -54,7 +54,8 @@ def own_source(project: Project, forge: Forge, number: int | None) -> Source:
         document, _ = project.workspace.records()
         claims.check_claims(document)
     except (WorkspaceError, DocumentError) as error:
-        missing = error.message
+        there = project.workspace.path(RECORDS).exists()
+        missing = error.message if there else "the job that runs the code ended before mlci had a record"
     wanted = sought(context)
     if number is not None:
         claimed = claims.measured_commit(document.records) if document else None
@@ -105,7 +106,6 @@ def received_source(project: Project, forge: Forge, run_id: int, artifact: str) 
         return replace(source, missing=error.message)
     if received.document is None:
         return replace(source, missing=received.missing)
-    source = replace(source, files_url=received.url or source.files_url)
     return _believed(project, forge, source, received.document, run.event)
 
 

@@ -111,16 +111,14 @@ def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Repo
     cost = _cost(records)
     baseline = _baseline_line(comparison, meta)
     clean = comparison.verdict == "pass" and not comparison.blocks and not points
-    files: Line = (" · ", Link("notebooks and logs", meta.files_url)) if meta.files_url else ()
-    footer: list[Line] = (
-        [(*baseline, f" · {cost}", *files)]
-        if clean
-        else [
-            baseline,
-            ("Executed notebook or log: ", Quoted(_where(comparison, records, meta)), *_uploaded(meta)),
-            ("Again on a laptop: ", Quoted(meta.command), f" · {cost}"),
-        ]
-    )
+    ran = any(record.status != "skipped" for record in records)
+    files: Line = (" · ", Link("notebooks and logs", meta.files_url)) if meta.files_url and ran and clean else ()
+    where = _where(comparison, records, meta)
+    footer: list[Line] = [(*baseline, f" · {cost}" if ran else "", *files)]
+    if not clean and where:
+        footer.append(("Executed notebook or log: ", Quoted(where), *_uploaded(meta)))
+    if not clean:
+        footer.append(("Again on a laptop: ", Quoted(meta.command)))
     if meta.foreign:
         footer.insert(0, ("Code of a fork reported these numbers; mlci compared them again.",))
     return Report(
@@ -218,7 +216,7 @@ def _distance(distance: int | None) -> str:
     return "the merge base" if not distance else f"{counted(distance, 'commit')} before the merge base"
 
 
-def _where(comparison: Comparison, records: Sequence[Record], meta: Meta) -> str:
+def _where(comparison: Comparison, records: Sequence[Record], meta: Meta) -> str | None:
     """What to open first: of a run that failed, else of one that got worse, else of any."""
     worse = {delta.run for delta in comparison.deltas if delta.gate == "fail"}
     failed = [record for record in records if record.status not in ("succeeded", "skipped")]
@@ -226,7 +224,7 @@ def _where(comparison: Comparison, records: Sequence[Record], meta: Meta) -> str
         for outputs in record.outputs:
             if outputs.notebook or outputs.log:
                 return f"{meta.workspace}/{outputs.notebook or outputs.log}"
-    return f"{meta.workspace}/outputs"
+    return None
 
 
 def _uploaded(meta: Meta) -> Line:

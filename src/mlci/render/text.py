@@ -111,6 +111,8 @@ def _counts(comparison: Comparison, records: Sequence[Record]) -> list[str]:
             f"{counted(len(broken), 'metric')} against {'its rule' if len(broken) == 1 else 'their rules'}",
         ),
         (verdicts.count("improved"), f"{verdicts.count('improved')} improved"),
-        (1, f"{gated} of {counted(len(comparison.deltas), 'metric')} gated"),
+        (len(comparison.deltas), f"{gated} of {counted(len(comparison.deltas), 'metric')} gated"),
     ]
-    return [words for count, words in counts if count]
+    said = [words for count, words in counts if count]
+    skipped = sum(record.status == "skipped" for record in records)
+    return said or [f"nothing selected, {counted(skipped, 'run')} skipped" if skipped else "nothing measured"]

@@ -37,15 +37,15 @@ def test_report__a_regression() -> None:
     ) == [
         "mlci: fail, blocking: 1 metric worse than allowed, 1 improved, 1 of 2 metrics gated",
         "- train accuracy 0.9 → 0.8, −0.1 (−11.1%): 0.1 worse, at most 0.01 allowed (one run: noise not known)",
-        "Commit ccccccc, baseline bbbbbbb (the merge base), profile default",
+        "Commit ccccccc, baseline bbbbbbb (the merge base), profile default · took 42 s, CPU 40 s, peak 123 MB",
         "Executed notebook or log: .mlci/outputs/train/executed.ipynb",
-        "Again on a laptop: mlci run train · took 42 s, CPU 40 s, peak 123 MB",
+        "Again on a laptop: mlci run train",
     ]
 
 
 def test_report__a_failed_run_says_where_and_what() -> None:
     assert fold(lines(failed(), before=measured(commit=BEFORE)))[:2] == [
-        "mlci: fail, blocking: 1 run did not succeed, 0 of 0 metrics gated",
+        "mlci: fail, blocking: 1 run did not succeed",
         "- train failed in notebooks/train.ipynb, cell 4, line 2: ValueError: no such column",
     ]
 

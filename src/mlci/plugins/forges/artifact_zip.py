@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 import struct
 import zipfile
@@ -50,6 +51,25 @@ def read_entry(archive: Path, name: str, *, shown: str) -> bytes | None:
             return _content(opened, found[0], shown) if found else None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError, ValueError, OSError) as error:
         raise DocumentError(f"{shown}: not a zip file that can be read ({type(error).__name__})") from None
+
+
+def copy_entry(archive: Path, name: str, to: Path, *, shown: str) -> bool:
+    """Copy one large file of `archive` to `to`, whose digest the caller checks; False where there is none.
+
+    Raises:
+        DocumentError: As `read_entry`.
+    """
+    _check_directory(archive, shown)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entry = next((item for item in opened.infolist() if item.filename == name), None)
+            if entry is None or _objection(entry) or entry.is_dir():
+                return False
+            with opened.open(entry) as source, to.open("wb") as file:
+                shutil.copyfileobj(source, file, 1024 * 1024)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError, ValueError, OSError) as error:
+        raise DocumentError(f"{shown}: not a zip file that can be read ({type(error).__name__})") from None
+    return True
 
 
 def _check_directory(archive: Path, shown: str) -> None:
