@@ -28,6 +28,7 @@ from mlci.workspace import FOLDER, Workspace
 
 if TYPE_CHECKING:
     from mlci.plugins.forges.client import Client
+    from mlci.plugins.forges.issues import GitHubIssues
     from mlci.plugins.forges.releases import GitHubReleases
 
 
@@ -127,6 +128,14 @@ class Project:
 
         client, repository = self.client
         return GitHubReleases(client, repository)
+
+    @property
+    def issues(self) -> GitHubIssues:
+        """Its issues; raises as `client`."""
+        from mlci.plugins.forges.issues import GitHubIssues  # noqa: PLC0415 - heavy, and few commands need it
+
+        client, repository = self.client
+        return GitHubIssues(client, repository)
 
     @cached_property
     def client(self) -> tuple[Client, str]:

@@ -34,7 +34,7 @@ class Workspace:
             folder /= f"seed-{seed}"
         if folder.exists():
             shutil.rmtree(folder)
-        self._prepare()
+        self.prepare()
         folder.mkdir(parents=True)
         return folder
 
@@ -65,7 +65,7 @@ class Workspace:
             The sha256 of what was written.
         """
         data = content.encode() if isinstance(content, str) else encode(content)
-        self._prepare()
+        self.prepare()
         for later in _ORDER[_ORDER.index(name) + 1 :]:
             (self.folder / later).unlink(missing_ok=True)
         write_atomically(self.folder / name, data)
@@ -75,7 +75,8 @@ class Workspace:
         """Where a document lies."""
         return self.folder / name
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Make the folder, ignored by git."""
         self.folder.mkdir(parents=True, exist_ok=True)
         ignore = self.folder / ".gitignore"
         if not ignore.exists():

@@ -26,7 +26,7 @@ KINDS = (
     "read-only",
     "stale-list",
 )
-REQUESTS = 20
+REQUESTS = 16
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ class ArtifactStore:
         return f"{self.url.rstrip('/')}/{sha256[:2]}/{sha256}"
 
     def _opened(self, sha256: str) -> tuple[Any, str]:
-        import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - heavy, and only releases need it
+        import fsspec  # noqa: PLC0415 - heavy, and only releases need it
 
         try:
             return fsspec.core.url_to_fs(self.where(sha256), **self.options)  # type: ignore[no-any-return]

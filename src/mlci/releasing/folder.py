@@ -50,8 +50,6 @@ def write(folder: Path, release: Release) -> str:
     write_atomically(folder / RELEASE, encode(release))
     names: Sequence[str] = sorted(path.name for path in folder.iterdir() if path.name not in (SUMS, SIGNATURE))
     lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names if not name.startswith(".")]
-    # What is too large for an asset lies in the artifact store, and is a file of the release all the same.
-    lines += [f"{file.sha256}  {file.name}\n" for file in release.files if file.stored]
     data = "".join(sorted(lines, key=lambda line: line[66:])).encode()
     write_atomically(folder / SUMS, data)
     return digest(data)

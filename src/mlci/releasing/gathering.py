@@ -165,21 +165,16 @@ def gather(found: Sources, model: Model, folder: Path) -> list[ReleaseFile]:
                 hint="Its copy and the workflow's artifact are gone or differ: measure the commit again, or configure "
                 "[artifacts] store, which keeps artifacts when a baseline is saved.",
             )
+        # What is too large for an asset stays in the store, to be fetched from there by its digest.
         stored = where if artifact.size > MAX_ASSET else None
-        if stored:
-            to.unlink()
-        files.append(describe(to, "artifact", source=artifact.path) if not stored else _far(name, artifact, stored))
+        files.append(describe(to, "artifact", source=artifact.path, stored=stored))
     return files
 
 
-def describe(path: Path, kind: FileKind, *, source: str | None = None) -> ReleaseFile:
+def describe(path: Path, kind: FileKind, *, source: str | None = None, stored: str | None = None) -> ReleaseFile:
     """A file of the release that lies in its folder."""
-    return ReleaseFile(name=path.name, size=path.stat().st_size, sha256=sha256_of(path), kind=kind, source=source)
-
-
-def _far(name: str, artifact: Artifact, stored: str) -> ReleaseFile:
     return ReleaseFile(
-        name=name, size=artifact.size, sha256=artifact.sha256, kind="artifact", source=artifact.path, stored=stored
+        name=path.name, size=path.stat().st_size, sha256=sha256_of(path), kind=kind, source=source, stored=stored
     )
 
 

@@ -21,7 +21,7 @@ from mlci.releasing.deciding import Decision, Request
 from mlci.releasing.gathering import Sources, describe, gather, sources
 from mlci.releasing.golden import sample
 from mlci.releasing.models import all_tags
-from mlci.render.model_card import card
+from mlci.render.model_card import body, card
 
 CARD, GOLDEN, RECORD = "MODEL_CARD.md", "golden.jsonl", "record.json"
 _MAX_BODY = 120_000  # characters of a release's text on GitHub, with some room
@@ -56,8 +56,9 @@ def release(project: Project, decision: Decision, request: Request) -> Released:
     hosted = project.context.token is not None and project.context.repository is not None and not request.local
     target = project.workspace.folder / layout.FOLDER
     partial = project.workspace.folder / f".{layout.FOLDER}.part"
+    project.workspace.prepare()
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir()
     with sources(project, decision.record, request.artifact) as found:
         files, left_out = _gathered(found, decision, partial)
     tag = decision.existing or _tagged(project, decision, request, hosted=hosted)
@@ -74,17 +75,15 @@ def release(project: Project, decision: Decision, request: Request) -> Released:
         comparison=decision.comparison,
         override=request.override if decision.objections else None,
     )
-    text = card(document, decision.model.table)
-    (partial / CARD).write_text(text, encoding="utf-8")
+    (partial / CARD).write_text(card(document, decision.model.table), encoding="utf-8")
+    text = body(document, decision.model.table)
     document = msgspec.structs.replace(document, files=(*files, describe(partial / CARD, "card")))
     sums = layout.write(partial, document)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
     url = _published(project, decision, document, target, text) if hosted else None
     if not hosted:
-        left_out.append(
-            "no release on GitHub: there is no token" if not request.local else "no release on GitHub: --local"
-        )
+        left_out.append(f"the release on GitHub: {'--local' if request.local else 'there is no token'}")
     return Released(release=document, digest=sums, folder=target, url=url, left_out=tuple(left_out))
 
 
@@ -157,8 +156,9 @@ def _published(project: Project, decision: Decision, document: Release, folder: 
     forge.create_tag(decision.tag, decision.commit, f"{decision.model.name} {decision.version}")
     draft = forge.draft(decision.tag, decision.commit, f"{decision.model.name} {decision.version}", text[:_MAX_BODY])
     if draft.draft:
+        far = {file.name for file in document.files if file.stored}
         for name, sha256 in {**layout.sums(folder), layout.SUMS: sha256_of(folder / layout.SUMS)}.items():
-            if (folder / name).is_file():
+            if name not in far:
                 forge.upload(draft, folder / name, sha256)
         return forge.publish(draft).url
     sums = next((asset for asset in draft.assets if asset.name == layout.SUMS), None)

@@ -94,7 +94,8 @@ def all_tags(project: Project) -> list[Tag]:
     if source is not None:
         with git.private_repository(root, "tags", environ, source.config) as private:
             done = git.talk(private, *_FETCH, source.name, "+refs/tags/*:refs/tags/*")
-            if done.returncode != 0:
+            # git 2.39 answers a shallow fetch of no tag at all with 1, and says nothing.
+            if done.returncode != 0 and done.stderr.strip():
                 raise GitError(
                     f"the remote's tags cannot be read: {private.complaint(done)}",
                     hint="Versions are numbered after all tags there are: without them nothing is released.",

@@ -120,9 +120,11 @@ class Client:
 
         def attempt(left_s: float) -> Any:  # noqa: ANN401 - JSON
             def send() -> tuple[dict[str, Any], Any]:
-                headers = {"Content-Type": "application/octet-stream"}
+                size = path.stat().st_size
+                headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
                 requester = self._github.requester
-                return requester.requestBlobAndCheck("POST", url, {"name": path.name}, headers, str(path))
+                with path.open("rb") as file:
+                    return requester.requestMemoryBlobAndCheck("POST", url, {"name": path.name}, headers, file)
 
             return self._within(left_s, lambda: self._meant(send, f"POST {urlsplit(url).path}", needs))[1]
 

@@ -96,8 +96,8 @@ class CommandTarget:
         self, action: str, model: str, version: Deployed | None, variables: Mapping[str, str], stdin: bytes = b""
     ) -> bool:
         """Run the script; False where it says that somebody else was first."""
-        if not self.command:
-            raise DeployError("no command")
+        if not self.command or isinstance(self.command, str):
+            raise DeployError("no command: it is a list of a program and its arguments")
         output = bytearray()
 
         def keep(chunk: bytes) -> None:
@@ -120,12 +120,10 @@ class CommandTarget:
         if ended.cancelled:
             raise CancelledError(f"{self.describe()}: {action} was cancelled", hint="Run it again: it does no harm.")
         if ended.timed_out:
-            raise DeployError(f"{action} took longer than {self.timeout_s:.0f} s")
+            raise DeployError(f"{action} took longer than {self.timeout_s:g} s")
         if action == "switch" and ended.returncode == CONFLICT_EXIT:
             return False
         if ended.returncode:
-            lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
-            raise DeployError(
-                f"{action} ended with exit code {ended.returncode}: {lines[-1] if lines else 'no output'}"
-            )
+            lines = ["no output", *filter(str.strip, output.decode(errors="replace").splitlines())]
+            raise DeployError(f"{action} ended with exit code {ended.returncode}: {lines[-1]}")
         return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,8 +85,8 @@ class FolderTarget:
     def _kept(self, model: str) -> tuple[Deployed, ...]:
         folder = self._folder(model) / "versions"
         found = []
-        for name in os.listdir(folder) if folder.is_dir() else ():
-            file = folder / name / rules.MANIFEST
+        for path in folder.iterdir() if folder.is_dir() else ():
+            name, file = path.name, path / rules.MANIFEST
             if versions.parse(name) and file.is_file():
                 what = f"{model}/versions/{name}/{rules.MANIFEST}"
                 found.append(manifest.read_manifest(file.read_bytes(), what, model=model, version=name).deployed)

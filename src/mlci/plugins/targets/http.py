@@ -73,9 +73,8 @@ class Web:
             pause_s = self.backoff(tries) if wait_s is None else wait_s + self.jitter()
             if self.clock() + pause_s > end:
                 count = "1 try" if tries == 1 else f"{tries} tries"
-                raise DeployError(
-                    f"{method}: given up after {count}: {seen}", hint="Run the step again: it does no harm."
-                )
+                hint = "Run the step again: it does no harm."
+                raise DeployError(f"{method}: given up after {count}: {seen}", hint=hint)
             self.sleep(pause_s)
 
     def backoff(self, tries: int) -> float:

@@ -148,15 +148,12 @@ class _Hub:
         if branch in branches:  # of a try that was killed
             self.api.delete_branch(self.repo_id, branch=branch)
         self.api.create_branch(self.repo_id, branch=branch, revision=start)
-        content = manifest.encode(manifest.manifest_of(package))
+        described = manifest.manifest_of(package)
         added = [CommitOperationAdd(file.name, str(package.folder / file.name)) for file in package.files]
+        added.append(CommitOperationAdd(rules.MANIFEST, manifest.encode(described)))
         made = self.api.create_commit(
             self.repo_id,
-            [
-                *self._removals(start, manifest.manifest_of(package)),
-                *added,
-                CommitOperationAdd(rules.MANIFEST, content),
-            ],
+            [*self._removals(start, described), *added],
             commit_message=f"{package.model} {package.version}",
             revision=branch,
             parent_commit=start,

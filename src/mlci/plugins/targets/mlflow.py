@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ class MlflowTarget:
     name: ClassVar[str] = "mlflow"
     stages: ClassVar[bool] = True
 
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)
     registered_name: str | None = None
     alias: str = "production"
     experiment: str = "mlci"
@@ -95,8 +95,7 @@ class MlflowTarget:
         return found
 
     def _status(self, client: Any, model: str) -> TargetStatus:  # noqa: ANN401 - MLflow's client
-        numbers = self._numbers(client, model)
-        kept = {item.version: _deployed(item) for item in numbers.values()}
+        kept = {str(item.version): _deployed(item) for item in self._versions(client, model)}
         try:
             number = client.get_registered_model(self._registered(model)).aliases.get(self.alias)
         except Exception as error:
@@ -109,18 +108,22 @@ class MlflowTarget:
                 hint="Remove the alias, or choose another one.",
             )
         return TargetStatus(
-            current=None if number is None else kept[str(number)], kept=rules.sorted_by_version(kept.values())
+            current=None if number is None else kept[str(number)],
+            kept=rules.sorted_by_version(dict.fromkeys(kept.values())),
         )
 
     def _numbers(self, client: Any, model: str) -> dict[str, Any]:  # noqa: ANN401 - MLflow's client
         """MLflow's version of each of ours; of two that were registered at once the first."""
+        return {item.tags[_VERSION]: item for item in reversed(self._versions(client, model))}
+
+    def _versions(self, client: Any, model: str) -> list[Any]:  # noqa: ANN401 - MLflow's client
+        """MLflow's versions that are ours, the oldest first."""
         found = [
             item
             for item in client.search_model_versions(f"name='{self._registered(model)}'")
             if item.tags.get(_MODEL) == model and versions.parse(item.tags.get(_VERSION, "")) and _DIGEST in item.tags
         ]
-        found.sort(key=lambda item: int(item.version), reverse=True)
-        return {item.tags[_VERSION]: item for item in found}
+        return sorted(found, key=lambda item: int(item.version))
 
     def _run(self, client: Any, package: Package) -> str:  # noqa: ANN401 - MLflow's client
         """The run that holds the files: that of an earlier try, or a new one."""

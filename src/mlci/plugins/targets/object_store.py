@@ -17,6 +17,8 @@ from mlci.plugins.targets.refusals import refusals
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 _S3, _LOCAL = ("s3", "s3a"), ("file", "local")
+_CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+_CHUNK = 1024 * 1024
 _HINT = "Credentials come from the environment, as the store's own tools read them; see docs/reference/targets.md."
 _Write = Callable[[bytes], None]
 
@@ -38,7 +40,7 @@ class ObjectStoreTarget:
     name: ClassVar[str] = "object-store"
     stages: ClassVar[bool] = True
 
-    url: str
+    url: str = field(repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     conditional: bool = True
     site: TargetSite
@@ -152,8 +154,11 @@ class _Store:
         for file in package.files:
             path = f"{self.root}/{package.model}/{package.version}/{file.name}"
             with self.files.open(path, "rb") as stored:
-                digest = hashlib.file_digest(stored, "sha256").hexdigest()
-                rules.check_file(file, stored.tell(), digest, "there")
+                size, digest = 0, hashlib.sha256()
+                while chunk := stored.read(_CHUNK):
+                    size += len(chunk)
+                    digest.update(chunk)
+            rules.check_file(file, size, digest.hexdigest(), "there")
 
     def write(self, path: str, content: bytes) -> None:
         if not self.renames:
@@ -181,11 +186,6 @@ class _Store:
 
 
 def _is_conflict(error: OSError) -> bool:
-    """Whether S3 refused because the pointer is no longer what was read (409 and 412)."""
+    """Whether S3 refused because the pointer is no longer what was read."""
     code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code")
-    return isinstance(error, FileExistsError) or code in (
-        "PreconditionFailed",
-        "ConditionalRequestConflict",
-        "412",
-        "409",
-    )
+    return isinstance(error, FileExistsError) or code in _CONFLICTS

@@ -7,7 +7,7 @@ import hmac
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -38,9 +38,9 @@ class WebhookTarget:
     name: ClassVar[str] = "webhook"
     stages: ClassVar[bool] = False  # a receiver may, but need not, keep two versions
 
-    url: str
+    url: str = field(repr=False)  # may hold a key in its query
     secret_env: str = "MLCI_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
-    files_url: str | None = None
+    files_url: str | None = field(default=None, repr=False)
     deadline_s: float = 120.0
     site: TargetSite
 
