@@ -54,6 +54,14 @@ def configuration() -> str:
         "GateTable": ("`[gate]`", "What blocks."),
         "ReportTable": ("`[report]`", "What is posted on GitHub, and how patiently."),
         "BaselineTable": ("`[baseline]`", "What runs are compared with."),
+        "ModelTable": ("`[models.NAME]`", "Models that are released; without any, each run with artifacts is one."),
+        "VerifyTable": ("`verify` of a model", "How it is proved that production predicts what the lab did."),
+        "TargetTable": (
+            "`[targets.NAME]`",
+            "Where models are deployed; see [targets](targets.md) for each kind's options.",
+        ),
+        "ArtifactsTable": ("`[artifacts]`", "Where artifacts are kept, by content, until they are released."),
+        "MonitorTable": ("`[monitor.NAME]`", "Watches on deployed models; see [how to monitor](../how-to/monitor.md)."),
     }
     parts = ["# Configuration\n", NOTE, INTRODUCTION]
     shown = set(tables["RunTable"]["properties"])
@@ -73,7 +81,7 @@ An editor that knows JSON Schema completes and checks the file with `schema/mlci
 
 Notebooks, scripts, `inputs` and `cwd` are relative to the configuration; `metrics`, `artifacts`, `plots` and
 `predictions` to the run's working directory. Names of runs and profiles match `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`
-without `..`. The tables `models`, `artifacts`, `targets`, `cost` and `monitor` are refused until their time comes.
+without `..`; of models letters, digits, `-` and `_`. The table `cost` is refused until its time comes.
 """
 RULES = """\
 A pattern is matched with `fnmatch` against the metric's name. An exact pattern beats a glob, then the one with more

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 MANIFESTS = [ROOT / "action.yml", *sorted(ROOT.glob("*/action.yml"))]
 ENTRY = (ROOT / "entry.sh").read_text(encoding="utf-8")
 WORKFLOWS = sorted([*ROOT.glob("**/.github/workflows/*.yml"), *ROOT.glob("examples/workflows/*.yml")])
-WITHOUT_TOKEN = {"plan", "run", "record", "report", "gate", "config", "demo"}
+WITHOUT_TOKEN = {"plan", "run", "record", "report", "gate", "config", "demo", "verify"}
 # Inputs that are no option: what to call, where, and the token, which stands in no argument.
 OWN = {"command", "args", "working-directory", "github-token"}
 RELEASE = "0" * 40  # stands for the commit of a release
@@ -66,6 +66,8 @@ def test_manifests__are_those_of_the_design() -> None:
         "action.yml",
         "comment/action.yml",
         "compare/action.yml",
+        "deploy/action.yml",
+        "release/action.yml",
         "run/action.yml",
     ]
 

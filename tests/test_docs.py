@@ -221,6 +221,37 @@ def test_hooks__look_at_every_workflow_and_action() -> None:
 
 
 @pytest.mark.slow
+def test_tutorial_release__does_what_it_says(tmp_path: Path) -> None:
+    page = ROOT / "docs/tutorial-release.md"
+    bench = workbench(tmp_path)
+    (train, predict), [config] = blocks(page, "python"), blocks(page, "toml")
+    bench.write(train__py=train, predict__py=predict, mlci__toml=config)
+    mlci = shlex.join([sys.executable, "-m", "mlci"])
+    said = ""
+    # The clean environment of `verify` needs an index, which a test has not: the interpreter that ran serves.
+    verify = f"mlci verify --python {shlex.quote(sys.executable)}"
+    at_once = "mlci deploy --target production --then promote"
+    by_steps = f"mlci deploy --target production\n{verify}\nmlci promote --target production"
+    for step in blocks(page, "sh"):
+        script = step.replace(at_once, by_steps).replace("mlci verify\n", f"{verify}\n")
+        script = re.sub(r"(^|&& )mlci\b", rf"\1{mlci}", script, flags=re.MULTILINE)
+        done = subprocess.run(
+            ["bash", "-e", "-c", script],
+            cwd=bench.folder,
+            env=bench.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        said += done.stdout
+    assert "released wine@v0.1.0" in said
+    assert "production serves wine v0.1.0\n" in said
+    assert "production serves wine v0.1.0 again, in place of v0.2.0" in said
+    assert (tmp_path / "served/wine/current/model.pkl").is_file()
+
+
+@pytest.mark.slow
 def test_tutorial__does_what_it_says(tmp_path: Path) -> None:
     page = ROOT / "docs/tutorial.md"
     bench = workbench(tmp_path)

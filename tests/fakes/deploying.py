@@ -159,7 +159,8 @@ class Deployers:
     def environ(self) -> dict[str, str]:
         """Of the command."""
         if self.server is None:
-            return dict(ENVIRON)
+            self.work._clock[0] += 60  # each command a minute after the one before
+            return self.work.environ
         return ENVIRON | {
             "GITHUB_ACTIONS": "true",
             "GITHUB_EVENT_NAME": "workflow_dispatch",

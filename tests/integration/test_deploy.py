@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,7 +16,8 @@ from fakes.deploying import CONFIG, TOKEN, Deployers, deployers
 from mlci.cli import cli
 from mlci.commands.promote import promote
 from mlci.commands.rollback import rollback
-from mlci.core.release import Deployment
+from mlci.core.documents import decode
+from mlci.core.release import Deployment, Verification
 from mlci.errors import (
     ConfigError,
     ConflictError,
@@ -26,9 +28,11 @@ from mlci.errors import (
     WorkspaceError,
 )
 from mlci.plugins.targets.interface import Deployed, Package, TargetStatus
+from mlci.project import Project
 from mlci.releasing.deploying import deploy, open_place
 from mlci.releasing.fetching import fetch
 from mlci.releasing.models import find_model
+from mlci.releasing.verification import Request
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def back(team: Deployers, target: str = "production", version: str | None = None
 def mlci(team: Deployers, *arguments: str, **environ: str) -> Result:
     """The command as a user types it, without waiting for GitHub."""
     given = {**team.environ, **environ}
-    return CliRunner(env={name: None for name in ("GITHUB_TOKEN", "GITHUB_ACTIONS")} | given).invoke(
+    return CliRunner(env=dict.fromkeys(("GITHUB_TOKEN", "GITHUB_ACTIONS")) | given).invoke(
         cli, ["-C", str(team.work.folder), *arguments]
     )
 
@@ -138,7 +142,8 @@ def test_deploy__immediately_where_the_configuration_or_the_target_says_so(team:
     class Replacing:
         """A target that cannot keep two."""
 
-        name, stages = "replacing", False
+        name: ClassVar[str] = "replacing"
+        stages: ClassVar[bool] = False
 
         def __init__(self) -> None:
             self.site, self.inner = place.target.site, place.target
@@ -297,7 +302,7 @@ def test_deploy__a_number_that_another_deployment_took_first(team: Deployers) ->
     put(team, "v1.1.0")
     team.verify()
     assert team.server is not None
-    taken = []
+    taken: list[object] = []
 
     def first(request: object) -> None:
         if "git/refs" in str(request) and not taken:
@@ -385,7 +390,7 @@ def test_rollback__of_nothing_or_without_a_stage(anywhere: Deployers) -> None:
 
 
 def test_open_place__what_is_wrong_in_the_configuration(laptop: Deployers) -> None:
-    with pytest.raises(ConfigError, match=r"targets\.prodution: no such key \(did you mean 'production'\?\)"):
+    with pytest.raises(ConfigError, match=r"mlci\.toml: targets\.prodution: no such key"):
         open_place(laptop.project(), "prodution")
     file = laptop.work.folder / "mlci.toml"
     for options, complaint in (
@@ -424,6 +429,26 @@ def test_commands__outputs_and_no_token(team: Deployers) -> None:
     team.verify()
     done = mlci(team, "promote", "--target", "production", "--digest", team.digest("v1.1.0"))
     assert done.output == "production serves churn v1.1.0\n"
+
+
+@pytest.mark.parametrize("passed", [True, False])
+@pytest.mark.parametrize("then", ["verify", "promote"])
+def test_commands__then(laptop: Deployers, monkeypatch: pytest.MonkeyPatch, then: str, passed: bool) -> None:
+    asked = []
+
+    def verified(project: Project, folder: Path, request: Request) -> Verification:
+        asked.append((folder, request.target))
+        laptop.verify(passed=passed, reason=None if passed else "3 of 100 golden examples differ")
+        return decode(project.workspace.path("verification.json").read_bytes(), Verification, name="verification")
+
+    monkeypatch.setattr("mlci.commands.verify.verified", verified)
+    laptop.serve("v1.0.0")
+    laptop.lay("v1.1.0")
+    done = mlci(laptop, "deploy", "--target", "production", "--override", "--reason", "first", "--then", then)
+    assert asked == [(laptop.work.folder / ".mlci/release", "production")]
+    assert isinstance(done.exception, VerifyError) is not passed
+    assert laptop.served == ("v1.1.0" if passed and then == "promote" else "v1.0.0")
+    assert laptop.document["state"] == {"verify": "uploaded", "promote": "current" if passed else "failed"}[then]
 
 
 @pytest.mark.parametrize("options", [("--override",), ("--reason", "because")])

@@ -24,12 +24,12 @@ from mlci.commands.monitor import report
 from mlci.core.documents import Record, encode
 from mlci.core.drift import Finding
 from mlci.core.monitoring import IssueMarker, Monitoring
-from mlci.errors import ForgeError
+from mlci.errors import ForgeError, StoreError
 from mlci.plugins.forges.client import Client
 from mlci.plugins.forges.patience import Patience
 from mlci.posting.issues import Kept
 from mlci.project import Invocation, Project
-from mlci.releasing.monitoring import received, watch_of
+from mlci.releasing.monitoring import keep, received, watch_of
 
 TOKEN, BOT = "ghs_monitor", "github-actions[bot]"
 CONFIG = """
@@ -281,6 +281,8 @@ class Clinic:
             "GITHUB_EVENT_NAME": "schedule",
             "GITHUB_REF": "refs/heads/main",
             "GITHUB_REPOSITORY": "team/models",
+            "GITHUB_REPOSITORY_ID": "5",
+            "GITHUB_SHA": "c" * 40,
             "GITHUB_API_URL": self.server.url,
             "GITHUB_RUN_ID": str(run),
             "GITHUB_RUN_ATTEMPT": str(attempt),
@@ -531,7 +533,7 @@ def test_report__a_claim_to_be_healthy_is_judged_again(team: Clinic) -> None:
         ({"monitor": "vision"}, "it is not what the monitor 'churn' leaves"),
         ({"stage": "dev"}, "it is not what the monitor 'churn' leaves"),
         ({"record": measured("churn")}, "it is not what the monitor 'churn' leaves"),
-        ({"commit": "f" * 40}, "it measured 'v1.0.0', and production now holds v1.0.0"),
+        ({"commit": "f" * 40}, "it measured 'ffffffffff', and production now holds v1.0.0 ("),
         ({"record": measured("watch")}, "it was not measured by this workflow run"),
         ({"format": 99}, "format 99, this mlci reads up to 1"),
         ({"record": "failed"}, "a run that did not succeed"),
@@ -548,6 +550,20 @@ def test_report__what_no_honest_job_leaves(team: Clinic, changes: dict[str, Any]
         received(project, watch_of(project, None))
     assert said in str(caught.value)
     assert team.issues == []
+
+
+def test_keep__in_ci_only_what_this_very_event_measured(team: Clinic) -> None:
+    team.left(0.9)
+    project = team.project()
+    found = received(project, watch_of(project, None))
+    with pytest.raises(StoreError, match="it comes from the event 'local', this is 'schedule'"):
+        keep(project, found)
+    measuring = msgspec.structs.replace(found.record.origin, event="schedule", repository_id="5")
+    record = msgspec.structs.replace(found.record, origin=measuring)
+    kept = keep(project, msgspec.structs.replace(found, record=record))
+    assert kept is not None
+    assert (kept.profile, kept.origin.commit, kept.command) == ("monitor.production", team.ward.released, None)
+    assert keep(project, msgspec.structs.replace(found, record=record)) is None
 
 
 def _bad(what: str) -> Record:

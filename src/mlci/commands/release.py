@@ -11,8 +11,10 @@ from mlci.errors import UsageError
 from mlci.project import Invocation, Project
 from mlci.releasing import folder as layout
 from mlci.releasing.deciding import Decision, Request, decide
-from mlci.releasing.making import release
+from mlci.releasing.deploying import deploy, forge_of, open_place
+from mlci.releasing.making import Released, release
 from mlci.releasing.models import find_model
+from mlci.releasing.triggers import check_chain
 from mlci.render.text import counted, size
 
 
@@ -27,6 +29,8 @@ from mlci.render.text import counted, size
 @click.option("--reason", help="Why, with --override.")
 @click.option("--dry-run", is_flag=True, help="Show what would be released, and change nothing.")
 @click.option("--local", is_flag=True, help="Only the tag and .mlci/release/, even where there is a token.")
+@click.option("--then", type=click.Choice(["deploy"]), help="Go on in the same process: no trigger is needed.")
+@click.option("--target", help="Where to, with --then deploy.")
 @click.option("--artifact", envvar="MLCI_ARTIFACT", default="mlci", show_default=True, help="The workflow's artifact.")
 @click.option("--json", "as_json", is_flag=True, help="Print release.json.")
 @click.pass_obj
@@ -43,9 +47,12 @@ def command(invocation: Invocation, /, name: str | None, **given: Any) -> None: 
       mlci release --dry-run
       mlci release --model churn --bump minor
       mlci release --override --reason "hotfix, see issue 12"
+      mlci release --then deploy --target production
     """
     if given["override"] != bool(given["reason"]):
         raise UsageError("--override and --reason go together", hint='Such as --override --reason "hotfix".')
+    if bool(given["then"]) != bool(given["target"]):
+        raise UsageError("--then deploy and --target go together", hint="Such as --then deploy --target production.")
     if given["version"] and given["bump"]:
         raise UsageError("--version and --bump exclude each other")
     project = Project.open(invocation)
@@ -63,6 +70,8 @@ def command(invocation: Invocation, /, name: str | None, **given: Any) -> None: 
     if given["dry_run"]:
         _show(decision, as_json=given["as_json"])
         return
+    if not given["then"]:
+        check_chain(project)
     done = release(project, decision, request)
     outputs = {
         "model": done.release.model,
@@ -80,6 +89,16 @@ def command(invocation: Invocation, /, name: str | None, **given: Any) -> None: 
     click.echo(f"released {done.release.tag}: {counted(len(done.release.files), 'file')}, {total}, in {done.folder}")
     if done.url:
         click.echo(done.url)
+    if given["then"]:
+        _deploy(project, done, given["target"])
+
+
+def _deploy(project: Project, done: Released, target: str) -> None:
+    """Put the new release beside what the target serves: the tag's own workflow would never start."""
+    place, forge = open_place(project, target), forge_of(project)
+    found = layout.read(done.folder)
+    document = deploy(project, place, found, find_model(project, done.release.model), forge=forge)
+    click.echo(f"{document.model} {document.version} is in {place.name}: {document.state}")
 
 
 def _show(decision: Decision, *, as_json: bool) -> None:

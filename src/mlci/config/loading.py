@@ -43,11 +43,26 @@ class Config:
 
     def rules(self, run: str) -> tuple[tuple[Rule, ...], ...]:
         """The rules for the metrics of `run`: its own first, then those of every run."""
-        table = self.settings.runs.get(run)
-        own = table.rules if table else {}
+        # A glob makes several runs of one table, each called after it.
+        group = (
+            run
+            if run in self.settings.runs
+            else next((name for name in self._globs if run.startswith(f"{name}.")), None)
+        )
+        own = self.settings.runs[group].rules if group else {}
         return tuple(
             tuple(as_rule(pattern, rule) for pattern, rule in tier.items()) for tier in (own, self.settings.metrics)
         )
+
+    @property
+    def _globs(self) -> list[str]:
+        """The tables that stand for several runs, the longest name first."""
+        found = [
+            name
+            for name, table in self.settings.runs.items()
+            if table.notebook and re.search(r"[*?\[]", table.notebook)
+        ]
+        return sorted(found, key=len, reverse=True)
 
     def error(self, path: str, message: str, *, hint: str | None = None) -> ConfigError:
         """An error at the key `path`."""
@@ -183,6 +198,7 @@ def _check_meaning(config: Config) -> None:
                 raise config.error(f"{where}.{key}", "only a run can say this", hint="Move it to [runs.NAME].")
     _check_events(config)
     _check_models(config)
+    _check_targets(config)
     for path, rules in (
         ("metrics", settings.metrics),
         *((f"runs.{n}.rules", t.rules) for n, t in settings.runs.items()),
@@ -201,7 +217,7 @@ def _check_meaning(config: Config) -> None:
 
 
 def _check_models(config: Config) -> None:
-    """Models, targets and monitors name what exists; plain tags can be one model's only."""
+    """Models name runs that exist; plain tags can be one model's only."""
     settings = config.settings
     for name, model in settings.models.items():
         if not re.match(MODEL_PATTERN, name):
@@ -213,6 +229,11 @@ def _check_models(config: Config) -> None:
             raise config.error(f"models.{name}.stages", "the same stage stands twice")
         if model.plain_tags and len(settings.models) > 1:
             raise config.error(f"models.{name}.plain-tags", "plain tags are for repositories of one model")
+
+
+def _check_targets(config: Config) -> None:
+    """Targets and monitors name models, stages and runs that exist."""
+    settings = config.settings
     stages = {stage for model in settings.models.values() for stage in model.stages}
     for name, target in settings.targets.items():
         if not re.match(NAME_PATTERN, name):
@@ -220,6 +241,8 @@ def _check_models(config: Config) -> None:
         if target.stage is not None and settings.models and target.stage not in stages:
             raise unknown_key(target.stage, stages, file=config.shown, path=f"targets.{name}.stage")
     for name, monitor in settings.monitor.items():
+        if monitor.stage not in stages and settings.models:
+            raise unknown_key(monitor.stage, stages, file=config.shown, path=f"monitor.{name}.stage")
         if (monitor.model or name) not in settings.models:
             raise unknown_key(monitor.model or name, settings.models, file=config.shown, path=f"monitor.{name}.model")
         if monitor.run not in settings.runs:

@@ -152,8 +152,7 @@ def findings_of(project: Project, watch: Watch, run: Run, before: Mapping[Path, 
 def judged(project: Project, watch: Watch, record: Record, findings: tuple[Finding, ...]) -> Monitoring:
     """Whether a fresh record says that the model is healthy: under the rules of the monitor's run, and without drift.
 
-    A model of which nothing could be judged is not healthy. `[gate] mode = "report"` changes nothing: nothing is
-    blocked here.
+    A model of which nothing could be judged is not healthy; `[gate] mode` is no matter, as nothing is blocked here.
     """
     name, reference = _reference(project, watch, record)
     comparison = compare(
@@ -204,10 +203,8 @@ def received(project: Project, watch: Watch) -> Monitoring:
     if claimed != (watch.name, watch.model.name, watch.stage, watch.run):
         raise WorkspaceError(f"{shown}: it is not what the monitor {watch.name!r} leaves")
     if found.commit != watch.commit:
-        raise WorkspaceError(
-            f"{shown}: it measured {found.version[:20]!r}, and {watch.stage} now holds {watch.version}",
-            hint="Measure again.",
-        )
+        said = f"it measured {found.commit[:10]!r}, and {watch.stage} now holds {watch.version} ({watch.commit[:10]})"
+        raise WorkspaceError(f"{shown}: {said}", hint="Measure again.")
     context, origin = project.context, found.record.origin
     if context.in_actions and origin.run_id != context.run_id:
         raise WorkspaceError(f"{shown}: it was not measured by this workflow run", hint="Measure again.")
@@ -220,9 +217,8 @@ def received(project: Project, watch: Watch) -> Monitoring:
 def keep(project: Project, found: Monitoring) -> Record | None:
     """Keep the record in the store, as the newest of its version; None where a newer one is there.
 
-    A store holds one record a run, profile and commit. The series is therefore one of versions: profile
-    `monitor.STAGE`, and as the commit that of the version, which is what was measured. The origin's branch, event,
-    time and URL stay those of the measuring.
+    A store holds one record a run, profile and commit: the series is one of versions. Profile `monitor.STAGE`, and as
+    the commit that of the version, which is what was measured; branch, event, time and URL are those of the measuring.
 
     Raises:
         StoreError: Refused, or out of reach.

@@ -194,3 +194,14 @@ def test_rules__own_ones_are_a_tier_before_all(root: Path) -> None:
     config = loaded(root, f"{RUN}[runs.train.rules.loss]\nmax = 1\n[metrics.loss]\nmax = 2\n")
     assert [[rule.max for rule in tier] for tier in config.rules("train")] == [[1], [2]]
     assert [[rule.max for rule in tier] for tier in config.rules("other")] == [[], [2]]
+
+
+def test_rules__of_a_table_whose_glob_makes_several_runs(tmp_path: Path) -> None:
+    (tmp_path / "mlci.toml").write_text(
+        '[runs.nb]\nnotebook = "nb/*.ipynb"\n[runs.nb.rules.accuracy]\nmin = 0.9\n'
+        '[runs."nb.deep"]\nscript = "deep.py"\n[runs."nb.deep".rules.loss]\nmax = 1.0\n'
+    )
+    config = load(tmp_path, file=None, environ=ENVIRON)
+    assert [rule.pattern for rule in config.rules("nb.train")[0]] == ["accuracy"]
+    assert [rule.pattern for rule in config.rules("nb.deep")[0]] == ["loss"]
+    assert config.rules("other")[0] == ()

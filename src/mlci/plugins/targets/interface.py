@@ -84,8 +84,11 @@ class Target(Protocol):
     """
 
     name: ClassVar[str]
-    # Whether `upload` leaves what is served as it is; where not, a deployment takes effect at once.
-    stages: ClassVar[bool]
+
+    @property
+    def stages(self) -> bool:
+        """Whether `upload` leaves what is served as it is; where not, a deployment takes effect at once."""
+        ...
 
     @property
     def site(self) -> TargetSite:
