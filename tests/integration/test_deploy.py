@@ -425,10 +425,24 @@ def test_commands__outputs_and_no_token(team: Deployers) -> None:
     text = (team.folder / "output").read_text()
     assert team.digest("v1.1.0") in text
     assert "v1.1.0" in text
+    assert "uploaded" in text
     assert TOKEN not in done.output
     team.verify()
     done = mlci(team, "promote", "--target", "production", "--digest", team.digest("v1.1.0"))
     assert done.output == "production serves churn v1.1.0\n"
+    assert "current" in (team.folder / "output").read_text()
+
+
+def test_permissions__are_enough(team: Deployers) -> None:
+    assert team.server is not None
+    team.server.token(TOKEN, default="none", contents="read", deployments="write")
+    team.serve("v1.0.0")
+    put(team, "v1.1.0", switch="immediately")
+    team.verify()
+    team.server.token(TOKEN, default="none", contents="write", deployments="write")
+    serve(team)
+    back(team)
+    assert team.states == [(f"churn@{version}", ["in_progress", "success"]) for version in ("v1.1.0", "v1.0.0")]
 
 
 @pytest.mark.parametrize("passed", [True, False])

@@ -12,19 +12,9 @@ from mlci.core.documents import encode
 from mlci.core.release import Deployment
 from mlci.errors import UsageError, VerifyError
 from mlci.project import Invocation, Project
-from mlci.releasing.deploying import Place, deploy, forge_of, open_place
+from mlci.releasing.deploying import Place, deploy, forge_of, open_place, outputs_of
 from mlci.releasing.fetching import fetch
 from mlci.releasing.models import find_model
-
-
-def deployment_outputs(document: Deployment) -> dict[str, str]:
-    """The step's outputs."""
-    return {
-        "model": document.model,
-        "version": document.version,
-        "digest": document.digest,
-        "state": document.state,
-    }
 
 
 @click.command("deploy")
@@ -61,7 +51,7 @@ def command(invocation: Invocation, /, target: str, tag: str | None, model: str 
     found = fetch(project, forge, tag=tag, model=model)
     known = find_model(project, found.release.model)
     document = deploy(project, place, found, known, forge=forge, switch=given["switch"], override=given["reason"])
-    invocation.actions.set_outputs(deployment_outputs(document))
+    invocation.actions.set_outputs(outputs_of(document))
     click.echo(encode(document).decode() if given["as_json"] else _told(document, place))
     if given["then"]:
         _verify(project, found.folder, target, promoted=given["then"] == "promote")

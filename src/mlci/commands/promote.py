@@ -18,6 +18,7 @@ from mlci.releasing.deploying import (
     announce,
     forge_of,
     open_place,
+    outputs_of,
     read_deployment,
     write_deployment,
 )
@@ -167,5 +168,5 @@ def command(invocation: Invocation, target: str, digest: str | None) -> None:
     project = Project.open(invocation)
     place = open_place(project, target)
     done = promote(project, place, forge=forge_of(project), digest=digest)
-    invocation.actions.set_outputs({"version": done.version})
+    invocation.actions.set_outputs(outputs_of(done))
     click.echo(f"{place.name} serves {done.model} {done.version}")

@@ -21,6 +21,7 @@ from mlci.releasing.deploying import (
     forge_of,
     key_of,
     open_place,
+    outputs_of,
     read_deployment,
     write_deployment,
 )
@@ -158,7 +159,7 @@ def command(invocation: Invocation, target: str, model: str | None, version: str
     project = Project.open(invocation)
     place = open_place(project, target)
     done = rollback(project, place, find_model(project, model), forge=forge_of(project), version=version)
-    invocation.actions.set_outputs({"model": done.model, "version": done.version, "digest": done.digest})
+    invocation.actions.set_outputs(outputs_of(done))
     if as_json:
         click.echo(encode(done).decode())
     else:

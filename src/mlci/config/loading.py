@@ -227,6 +227,10 @@ def _check_models(config: Config) -> None:
             raise unknown_key(run, settings.runs, file=config.shown, path=f"models.{name}.run")
         if len(set(model.stages)) != len(model.stages):
             raise config.error(f"models.{name}.stages", "the same stage stands twice")
+        if model.sign == "key" and not (model.public_key and (config.root / model.public_key).is_file()):
+            raise config.error(f"models.{name}.public-key", "expected the file of the public key that signatures fit")
+        if model.sign == "sigstore" and model.signer is None:
+            raise config.error(f"models.{name}.signer", "expected the identity that must have signed")
         if model.plain_tags and len(settings.models) > 1:
             raise config.error(f"models.{name}.plain-tags", "plain tags are for repositories of one model")
 

@@ -61,6 +61,15 @@ class ModelTable(Table, frozen=True):
         bool, Meta(description="Versions are tags such as v1.2.0, without the model's name: for repositories of one.")
     ] = False
     branch: Annotated[str | None, Meta(description="Whose commits may be released; default: the baseline's.")] = None
+    sign: Annotated[
+        Literal["no", "key", "sigstore"],
+        Meta(description="Sign releases: with the private key in the file MLCI_SIGNING_KEY, or by the job's identity."),
+    ] = "no"
+    public_key: Annotated[str | None, Meta(description="The public key's file, against which `key` is checked.")] = None
+    signer: Annotated[str | None, Meta(description="The identity that must have signed, with sigstore.")] = None
+    signer_issuer: Annotated[str, Meta(description="Who vouches for that identity.")] = (
+        "https://token.actions.githubusercontent.com"
+    )
     verify: Annotated[VerifyTable, Meta(description="How a deployment is verified.")] = VerifyTable()
 
 

@@ -124,6 +124,12 @@ def write_deployment(project: Project, document: Deployment) -> Deployment:
     return dated
 
 
+def outputs_of(document: Deployment) -> dict[str, str]:
+    """The step's outputs, of every command that deploys."""
+    outputs = {"model": document.model, "version": document.version, "digest": document.digest}
+    return {**outputs, "state": document.state}
+
+
 def deploy(
     project: Project,
     place: Place,

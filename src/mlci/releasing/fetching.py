@@ -18,6 +18,7 @@ from mlci.releasing import folder as layout
 from mlci.releasing.folder import ReleaseFolder
 from mlci.releasing.gathering import MAX_ASSET, artifact_store
 from mlci.releasing.models import all_tags, find_model, registry_of
+from mlci.releasing.signing import check_signature
 
 if TYPE_CHECKING:
     from mlci.plugins.forges.releases import Asset, GitHubReleases
@@ -59,6 +60,7 @@ def fetch(
     if model not in (None, found.release.model):
         raise UsageError(f"{found.release.tag} is a release of {found.release.model}, not of {model}")
     _check_tag(project, forge, found.release)
+    check_signature(found.folder, find_model(project, found.release.model).table, project.config.root)
     return found
 
 

@@ -21,6 +21,7 @@ from mlci.releasing.deciding import Decision, Request
 from mlci.releasing.gathering import Sources, describe, gather, sources
 from mlci.releasing.golden import sample
 from mlci.releasing.models import all_tags
+from mlci.releasing.signing import ready, sign
 from mlci.render.model_card import body, card
 
 CARD, GOLDEN, RECORD = "MODEL_CARD.md", "golden.jsonl", "record.json"
@@ -56,6 +57,7 @@ def release(project: Project, decision: Decision, request: Request) -> Released:
     hosted = project.context.token is not None and project.context.repository is not None and not request.local
     target = project.workspace.folder / layout.FOLDER
     partial = project.workspace.folder / f".{layout.FOLDER}.part"
+    ready(decision.model.table, project.invocation.environ)
     project.workspace.prepare()
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -79,6 +81,7 @@ def release(project: Project, decision: Decision, request: Request) -> Released:
     text = body(document, decision.model.table)
     document = msgspec.structs.replace(document, files=(*files, describe(partial / CARD, "card")))
     sums = layout.write(partial, document)
+    sign(partial, decision.model.table, project.invocation.environ)
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
     url = _published(project, decision, document, target, text) if hosted else None
@@ -157,7 +160,8 @@ def _published(project: Project, decision: Decision, document: Release, folder: 
     draft = forge.draft(decision.tag, decision.commit, f"{decision.model.name} {decision.version}", text[:_MAX_BODY])
     if draft.draft:
         far = {file.name for file in document.files if file.stored}
-        for name, sha256 in {**layout.sums(folder), layout.SUMS: sha256_of(folder / layout.SUMS)}.items():
+        own = {name: sha256_of(folder / name) for name in (layout.SUMS, layout.SIGNATURE) if (folder / name).is_file()}
+        for name, sha256 in {**layout.sums(folder), **own}.items():
             if name not in far:
                 forge.upload(draft, folder / name, sha256)
         return forge.publish(draft).url
