@@ -8,8 +8,12 @@ python_of() { if [ -d "$1/Scripts" ]; then echo "$1/Scripts/python.exe"; else ec
 
 # Everything by hash, nothing from the repository under test: not its folder on Python's path (-I), not its
 # [tool.uv] (--no-config). PATH and the user's environment stay as they are.
-install() {
-  local home=$1 action=$2 python
+install() { # HOME ACTION [EXTRA...]
+  local home=$1 action=$2 python extra pins
+  shift 2
+  # uv is among them: `mlci verify` makes environments with it.
+  pins=(-r "$action/requirements/action.txt" -r "$action/requirements/uv.txt")
+  for extra in "$@"; do pins+=(-r "$action/requirements/extra-$extra.txt"); done
   for python in python3 python; do "$python" -I -c "" 2>/dev/null && break; done
   export UV_CACHE_DIR=${UV_CACHE_DIR:-$home/cache}
   rm -rf "$home"
@@ -19,7 +23,7 @@ install() {
   "$(python_of uv)" -I -m pip --disable-pip-version-check install --quiet --require-hashes -r "$action/requirements/uv.txt"
   uv() { "$(python_of uv)" -I -m uv --no-config --quiet "$@"; }
   uv venv --no-project --no-python-downloads --python ">=3.11" mlci
-  uv pip install --python "$(python_of mlci)" --require-hashes -r "$action/requirements/action.txt"
+  uv pip install --python "$(python_of mlci)" --require-hashes "${pins[@]}"
   uv pip install --python "$(python_of mlci)" --no-deps --refresh-package mlci \
     --build-constraints "$action/requirements/build.txt" "$action"
   touch ready
@@ -30,9 +34,20 @@ install() {
 action=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 key=$(cd "$action" && find src requirements -type f ! -name "*.pyc" -exec cksum {} + | sort | cksum)
 home=$RUNNER_TEMP/mlci-${key%% *}
+# What targets and stores need beyond that, such as s3: variables of a job reach all its actions.
+read -r -d "" -a extras < <(printf "%s\0" "${MLCI_EXTRAS:-}")
+for extra in ${extras[@]+"${extras[@]}"}; do
+  if [[ $extra == */* || ! -f $action/requirements/extra-$extra.txt ]]; then
+    known=$(cd "$action/requirements" && printf "%s " extra-*.txt)
+    known=${known//extra-/}
+    echo "::error::MLCI_EXTRAS: there is no extra '$extra', but ${known//.txt/}" >&2
+    exit 2
+  fi
+  home+=-$extra
+done
 if [ ! -e "$home/ready" ]; then
   echo "::group::Install mlci"
-  (install "$home" "$action")
+  (install "$home" "$action" ${extras[@]+"${extras[@]}"})
   echo "::endgroup::"
 fi
 

@@ -87,15 +87,20 @@ class Installed:
     environ: dict[str, str]
 
 
-def installation(folder: Path) -> Installed:
+def installation(folder: Path, *, extras: str = "") -> Installed:
     """Have `entry.sh` install mlci once, so that each job finds it in its RUNNER_TEMP as a later step of a job does.
 
     Otherwise the jobs would spend most of their time on it; one that installs it itself is in test_action.py.
+
+    Args:
+        folder: Where to.
+        extras: MLCI_EXTRAS of every job.
     """
     runner, link = folder / "runner", folder / "link.sh"
     runner.mkdir(parents=True)
     ours = checkout_copy(folder / "ours")
     environ = os.environ | {"RUNNER_TEMP": str(runner), "INPUT_COMMAND": "--version", "INPUT_ARGS": ""}
+    environ |= {"MLCI_EXTRAS": extras}
     subprocess.run(["bash", ours / "entry.sh"], env=environ, check=True, stdout=sys.stderr)
     # Every bash of a step reads this file first.
     link.write_text(
@@ -104,7 +109,7 @@ def installation(folder: Path) -> Installed:
         '    mkdir -p "$RUNNER_TEMP" && ln -s "$home" "$RUNNER_TEMP/"\n'
         "  fi\ndone\n"
     )
-    return Installed(ours, {"BASH_ENV": str(link)})
+    return Installed(ours, {"BASH_ENV": str(link), "MLCI_EXTRAS": extras})
 
 
 def act(

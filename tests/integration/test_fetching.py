@@ -76,7 +76,7 @@ def test_fetch__from_github(team: Deployers) -> None:
     assert (found.folder / "model.bin").read_bytes() == b"model v1.0.0"
     assert found.digest == team.digest("v1.0.0")
     assert len(downloads(team)) == 3
-    assert [path.name for path in found.folder.parent.iterdir()] == ["release"]
+    assert sorted(path.name for path in found.folder.parent.iterdir()) == [".gitignore", "release"]
 
 
 def test_fetch__the_token_stays_with_github(team: Deployers) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.releases import TOKEN, Hosted, Team, hosted_team, local_team
+from fakes.releases import CONFIG, TOKEN, Hosted, Team, hosted_team, local_team
 from mlci.releasing import folder as layout
 
 
@@ -216,3 +216,20 @@ def test_release__a_published_release_is_never_changed(hosted: Hosted) -> None:
     done = hosted.release()
     assert done.code == 5
     assert "is published already, with other files" in done.err
+
+
+def test_compare__also_shows_what_is_deployed_and_lets_it_gate_nothing(team: Team) -> None:
+    team.bench.write(mlci__toml=CONFIG.replace("[baseline]", '[baseline]\nalso = "production"'))
+    deployed = team.measure(0.95)
+    team.release()
+    team.bench.repository.git("tag", "-a", "-m", "deployed", "churn#production#1", deployed)
+    team.measure(0.9)
+    team.bench.repository.git("switch", "--quiet", "--create", "change")
+    team.bench.commit("Change nothing")
+    team.bench.mlci("run")
+    team.bench.mlci("record")
+    assert team.bench.mlci("compare").code == 0
+    report = team.bench.mlci("report", "--markdown").out
+    assert re.search(r"\| `churn` \| `accuracy` \| 0\.95 +\| 0\.9 +\| 0\.9 ", report), report
+    assert "deployed is `churn@v0.1.0`" in report
+    assert team.bench.mlci("gate").code == 0

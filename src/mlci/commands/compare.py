@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from mlci.core.comparison import Baseline
+from mlci.core.comparison import Baseline, Shown
 from mlci.core.comparison import compare as judge
 from mlci.core.documents import Comparison, Record, Rule, encode
 from mlci.core.threshold import GateSettings
+from mlci.errors import GitError, StoreError
 from mlci.project import Invocation, Project
 from mlci.publishing import verdict_outputs
+from mlci.releasing.models import models, registry_of
 from mlci.workspace import COMPARISON
 
 
@@ -24,6 +26,7 @@ def compare(project: Project) -> Comparison:
         rules={record.name: project.config.rules(record.name) for record in document.records},
         gate=project.gate,
         made_from=made_from,
+        deployed=deployed_versions(project, document.records),
     )
     project.workspace.write(COMPARISON, comparison)
     return comparison
@@ -36,9 +39,31 @@ def compared(
     rules: Mapping[str, Sequence[Sequence[Rule]]],
     gate: GateSettings,
     made_from: str,
+    deployed: Mapping[str, Shown] | None = None,
 ) -> Comparison:
     """The comparison of values that were fetched already."""
-    return judge(records, baselines=baselines, rules=rules, gate=gate, current=made_from)
+    return judge(records, baselines=baselines, rules=rules, gate=gate, current=made_from, deployed=deployed)
+
+
+def deployed_versions(project: Project, records: Sequence[Record]) -> dict[str, Shown]:
+    """By run: what `[baseline] also` names a stage for; what cannot be had is said and left out."""
+    stage = project.config.settings.baseline.also
+    found: dict[str, Shown] = {}
+    if stage is None:
+        return found
+    wanted = {record.name for record in records}
+    for model in models(project).values():
+        if model.run not in wanted:
+            continue
+        try:
+            version = registry_of(project, model).staged_version(stage)
+            record = project.store.find(model.run, model.profile, [version.tag.commit]) if version else None
+        except (GitError, StoreError) as error:
+            project.invocation.say(f"{model.name}: what is in {stage} is not shown: {error.message}")
+            continue
+        if version and record:
+            found[model.run] = Shown(version.tag.name, record)
+    return found
 
 
 @click.command("compare")

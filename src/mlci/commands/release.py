@@ -12,6 +12,7 @@ from mlci.project import Invocation, Project
 from mlci.releasing import folder as layout
 from mlci.releasing.deciding import Decision, Request, decide
 from mlci.releasing.deploying import deploy, forge_of, open_place
+from mlci.releasing.fetching import fetch
 from mlci.releasing.making import Released, release
 from mlci.releasing.models import find_model
 from mlci.releasing.triggers import check_chain
@@ -96,7 +97,7 @@ def command(invocation: Invocation, /, name: str | None, **given: Any) -> None: 
 def _deploy(project: Project, done: Released, target: str) -> None:
     """Put the new release beside what the target serves: the tag's own workflow would never start."""
     place, forge = open_place(project, target), forge_of(project)
-    found = layout.read(done.folder)
+    found = fetch(project, forge, tag=done.release.tag)
     document = deploy(project, place, found, find_model(project, done.release.model), forge=forge)
     click.echo(f"{document.model} {document.version} is in {place.name}: {document.state}")
 

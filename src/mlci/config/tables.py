@@ -144,6 +144,9 @@ class BaselineTable(Table, frozen=True):
     missing: Annotated[Literal["report", "fail"], Meta(description="`fail`: a run without a baseline blocks.")] = (
         "report"
     )
+    also: Annotated[
+        str | None, Meta(description="A stage whose deployed version is shown beside the baseline; it gates nothing.")
+    ] = None
     options: Annotated[dict[str, Any], Meta(description="Options of the store, such as `path` of a folder.")] = {}
 
 

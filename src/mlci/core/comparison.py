@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from mlci.core.documents import (
     OVERALL,
     BaselineRef,
@@ -37,6 +39,14 @@ _MAX_PACKAGES = 5
 
 
 @dataclass(frozen=True)
+class Shown:
+    """The record of a deployed version, which is shown beside the baseline and decides nothing."""
+
+    name: str  # of the version
+    record: Record
+
+
+@dataclass(frozen=True)
 class Baseline:
     """The record that a run is compared with, or why there is none."""
 
@@ -52,6 +62,7 @@ def compare(
     rules: Mapping[str, Tiers],
     gate: GateSettings,
     current: str,
+    deployed: Mapping[str, Shown] | None = None,
 ) -> Comparison:
     """Judge every metric of every record.
 
@@ -61,13 +72,15 @@ def compare(
         rules: By run: tiers, the first with a match decides.
         gate: What blocks.
         current: The sha256 of the document that holds `records`.
+        deployed: By run: what is deployed, to show beside.
     """
+    shown = deployed or {}
     none = Baseline(record=None, reason="no baseline was looked up")
     deltas: list[Delta] = []
     for record in records:
         if record.status != "skipped":
             found = baselines.get(record.name, none).record
-            deltas += _deltas(record, found, rules.get(record.name, ()))
+            deltas += _beside(_deltas(record, found, rules.get(record.name, ())), record, shown.get(record.name))
     alone = [
         record.name
         for record in records
@@ -81,7 +94,10 @@ def compare(
         (fails if gate.on_no_baseline == "fail" else warnings).extend(lines)
     return Comparison(
         current=current,
-        baselines={record.name: _reference(record, baselines.get(record.name, none)) for record in records},
+        baselines={
+            record.name: _reference(record, baselines.get(record.name, none), shown.get(record.name))
+            for record in records
+        },
         deltas=tuple(deltas),
         verdict=verdict,
         blocks=bool(fails) and gate.mode == "enforce",
@@ -255,10 +271,19 @@ def _lost(record: Record) -> bool:
     return record.error is not None and record.error.kind == "lost"
 
 
-def _reference(record: Record, baseline: Baseline) -> BaselineRef:
+def _beside(deltas: Iterator[Delta], record: Record, shown: Shown | None) -> Iterator[Delta]:
+    """The deltas with the values of the deployed version."""
+    values = {(_shown(metric), metric.slice): metric.value for metric in shown.record.metrics} if shown else {}
+    for delta in deltas:
+        value = values.get((delta.metric, delta.slice)) if delta.run == record.name else None
+        yield delta if value is None else msgspec.structs.replace(delta, deployed=value)
+
+
+def _reference(record: Record, baseline: Baseline, shown: Shown | None) -> BaselineRef:
     found = baseline.record
+    name = shown.name if shown else None
     if found is None:
-        return BaselineRef(commit=None, reason=baseline.reason)
+        return BaselineRef(commit=None, reason=baseline.reason, deployed=name)
     return BaselineRef(
         commit=found.origin.commit,
         distance=baseline.distance,
@@ -270,6 +295,7 @@ def _reference(record: Record, baseline: Baseline) -> BaselineRef:
         changed=changes(record, found) if record.status != "skipped" and not _lost(record) else (),
         duration_s=found.duration_s,
         peak_memory_bytes=found.resources.peak_memory_bytes if found.resources else None,
+        deployed=name,
     )
 
 

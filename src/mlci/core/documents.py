@@ -220,6 +220,7 @@ class Delta(Document, frozen=True):
     tolerance: str | None = None  # the rule in words, such as "at most 0.01 lower"
     reason: str | None = None
     unit: str | None = None
+    deployed: float | None = None  # the value of the deployed version, to look at; it gates nothing
 
 
 class BaselineRef(Document, frozen=True):
@@ -234,6 +235,7 @@ class BaselineRef(Document, frozen=True):
     changed: tuple[str, ...] = ()  # one line a difference: environment, inputs, parameters
     duration_s: float | None = None
     peak_memory_bytes: int | None = None
+    deployed: str | None = None  # the version that `Delta.deployed` is of, such as "churn@v1.2.0"
 
 
 class Comparison(Document, frozen=True):

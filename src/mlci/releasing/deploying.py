@@ -119,7 +119,7 @@ def read_deployment(project: Project) -> Deployment | None:
 def write_deployment(project: Project, document: Deployment) -> Deployment:
     """Write `deployment.json`, dated now."""
     dated = msgspec.structs.replace(document, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
-    project.workspace.folder.mkdir(parents=True, exist_ok=True)
+    project.workspace.prepare()
     write_atomically(project.workspace.path(DEPLOYMENT), encode(dated))
     return dated
 

@@ -99,8 +99,9 @@ def _from_forge(project: Project, forge: GitHubReleases, tag: str) -> ReleaseFol
         except (DeployError, DocumentError):
             pass  # damaged here: fetched anew
     partial = target.with_name(f".{layout.FOLDER}.part")
+    project.workspace.prepare()
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir()
     _download(project, forge, assets, partial)
     found = layout.read(partial)
     shutil.rmtree(target, ignore_errors=True)

@@ -19,6 +19,7 @@ from mlci.errors import DocumentError, UsageError, VerifyError
 from mlci.project import Project
 from mlci.releasing import clean_environment
 from mlci.releasing.asking import Endpoint
+from mlci.releasing.deploying import read_deployment
 from mlci.releasing.folder import ReleaseFolder
 from mlci.releasing.golden import Golden, Prediction, read
 from mlci.releasing.models import Model, find_model
@@ -184,6 +185,14 @@ class _Predicting:
             raise self.project.config.error(
                 path, "neither command nor url is set", hint="Say how predictions are made, or give --url."
             )
+        # An address that was named may well be that of the version beside the one that is served.
+        deployed = read_deployment(self.project) if chosen == "http" and self.request.url is None else None
+        if deployed and (deployed.state, deployed.digest) == ("uploaded", self.found.digest):
+            raise UsageError(
+                f"{deployed.target} still serves {deployed.previous or 'nothing'}, so its address does not answer for "
+                f"{deployed.version}",
+                hint="Deploy with --switch immediately, name the new version's --url, or verify with --method load.",
+            )
         if chosen == "http" and (urlsplit(self._url()).scheme not in ("http", "https")):
             raise UsageError("the address to verify is none of http or https")
         return chosen
@@ -240,9 +249,5 @@ def _disagreement(agreement: Agreement) -> str | None:
 
 
 def _write(project: Project, document: Verification) -> None:
-    folder = project.workspace.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        write_atomically(ignore, b"*\n")
-    write_atomically(folder / VERIFICATION, encode(document))
+    project.workspace.prepare()
+    write_atomically(project.workspace.folder / VERIFICATION, encode(document))

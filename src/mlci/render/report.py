@@ -268,12 +268,14 @@ def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> 
 def _metrics(deltas: Sequence[Delta], *, gated: bool) -> tuple[Table, ...]:
     if not deltas:
         return ()
-    rows = tuple(_row(delta, gated=gated) for delta in deltas)
+    beside = any(delta.deployed is not None for delta in deltas)
+    rows = tuple(_row(delta, gated=gated, beside=beside) for delta in deltas)
     last = ("Rule", "Gate") if gated else ("Verdict",)
-    return (Table(("Run", "Metric", "Baseline", "Now", "Change", *last), rows),)
+    deployed = ("Deployed",) if beside else ()
+    return (Table(("Run", "Metric", *deployed, "Baseline", "Now", "Change", *last), rows),)
 
 
-def _row(delta: Delta, *, gated: bool) -> tuple[Line, ...]:
+def _row(delta: Delta, *, gated: bool, beside: bool) -> tuple[Line, ...]:
     if delta.baseline is not None and delta.current is not None:
         before, now = pair(delta.baseline, delta.current)
     else:
@@ -287,6 +289,7 @@ def _row(delta: Delta, *, gated: bool) -> tuple[Line, ...]:
     return (
         (Quoted(delta.run),),
         metric,
+        *(((number(delta.deployed) if delta.deployed is not None else "–",),) if beside else ()),
         (before,),
         (now,),
         (change, ", ", *verdict) if gated else (change,),
@@ -332,7 +335,8 @@ def _baselines(comparison: Comparison) -> Iterator[Line]:
             continue
         when: Line = (", measured ", Quoted(ref.created_at)) if ref.created_at else ()
         note: Line = ("; ", said(ref.reason)) if ref.reason else ()
-        yield (Quoted(run), ": ", Quoted(ref.commit[:12]), f", {_distance(ref.distance)}", *when, *note)
+        beside: Line = ("; deployed is ", Quoted(ref.deployed)) if ref.deployed else ()
+        yield (Quoted(run), ": ", Quoted(ref.commit[:12]), f", {_distance(ref.distance)}", *when, *note, *beside)
 
 
 def _tracebacks(records: Sequence[Record]) -> Iterator[Block]:

@@ -61,7 +61,7 @@ def test_report__no_baseline_is_said_with_its_reason() -> None:
     found = fold(lines(measured()))
     assert found[0] == "mlci: no baseline, not blocking: 1 of 1 metric gated"
     assert found[1] == "- 1 gated metric without a baseline to compare with"
-    assert found[2] == "Commit ccccccc, no baseline: the history is shallow, profile default"
+    assert found[2].startswith("Commit ccccccc, no baseline: the history is shallow, profile default · took 42 s")
 
 
 def test_report__an_inconclusive_metric() -> None:

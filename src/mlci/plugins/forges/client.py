@@ -15,10 +15,13 @@ from urllib.parse import urlsplit
 
 import github
 import requests
+import urllib3
 
 from mlci.errors import ForbiddenError, ForgeError
 from mlci.plugins.forges.patience import Patience, StumbleError
 
+# Of a body that is read in pieces, `requests` lets through what urllib3 raises.
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError)
 _PER_PAGE = 100
 _MAX_PAGES = 100
 _CHUNK = 1024 * 1024
@@ -144,7 +147,7 @@ class Client:
                     if target is None:
                         _keep(response, to, max_bytes=max_bytes, deadline=deadline)
                         return
-            except requests.RequestException as error:
+            except _BROKEN as error:
                 raise StumbleError(f"the download broke ({_kind(error)})") from None
             _fetch(target, to, max_bytes=max_bytes, deadline=deadline)
 
@@ -292,7 +295,7 @@ def _fetch(url: str, to: Path, *, max_bytes: int, deadline: float) -> None:
         # No token here: the URL is signed, and storage refuses a second authorization.
         with requests.get(url, stream=True, timeout=15, auth=_no_auth) as response:
             _keep(response, to, max_bytes=max_bytes, deadline=deadline)
-    except requests.RequestException as error:
+    except _BROKEN as error:
         raise StumbleError(f"the download broke ({_kind(error)})") from None
 
 
@@ -309,7 +312,8 @@ def _keep(response: requests.Response, to: Path, *, max_bytes: int, deadline: fl
 
 
 def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:
-    for chunk in response.iter_content(_CHUNK):
+    # What has come so far, rather than a whole chunk: a body that drips must not outlast the deadline.
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
         if time.monotonic() > deadline:
             raise StumbleError("the download took too long")
         yield chunk
