@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -205,12 +206,17 @@ def test_monitor__the_monitors_own_record_comes_first(here: Ward) -> None:
 
 def test_monitor__keeps_the_newest_record_of_a_version(here: Ward) -> None:
     here.monitor("--keep")
+    time.sleep(1.1)  # a measuring is dated to the second
     done = here.monitor("--keep", fresh={"accuracy": 0.895, "share": 0.1})
     assert "kept the record in folder baselines" in done.err
     [entry] = [item for item in json.loads(here.bench.mlci("baseline", "list", "--json").out) if item["run"] == "watch"]
     assert entry == {"run": "watch", "profile": "monitor.production", "commit": here.released}
     [file] = (here.bench.folder / "baselines/runs/watch").rglob("*.json")
-    assert json.loads(file.read_text())["metrics"][0]["value"] == 0.895
+    metric = json.loads(file.read_text())["metrics"][0]
+    assert metric["value"] == 0.895
+    (before, first), (now, second) = metric["series"]
+    assert (before < now, second) == (True, 0.895)
+    assert first != second
 
 
 @pytest.mark.parametrize(

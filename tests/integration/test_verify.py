@@ -23,7 +23,7 @@ from fakes.loopback import Answer, Request, free_port, serving
 from fakes.records import record
 from mlci.actions import Actions
 from mlci.core.documents import Environment, encode
-from mlci.core.release import Release, ReleaseFile, Verification
+from mlci.core.release import Deployment, Release, ReleaseFile, Verification
 from mlci.errors import DocumentError, VerifyError
 from mlci.project import Invocation, Project
 from mlci.releasing import asking
@@ -417,6 +417,19 @@ def test_verify__over_http_whatever_the_address_comes_from(bench: Bench) -> None
         assert bench.verify("--target", "production").code == 0
         assert bench.load().method == "http"
         assert bench.verify("--method", "http").code == 3
+
+
+def test_verify__over_http_not_before_the_address_answers_for_the_version(bench: Bench) -> None:
+    document = Deployment(
+        model="churn", version="v0.1.0", digest=bench.digest, target="production", state="uploaded", previous="v0.0.9"
+    )
+    (bench.folder.parent / "deployment.json").write_bytes(encode(document))
+    with serving(predicting(0.9)) as url:
+        bench.configure(f'url = "{url}"\nfield = "score"')
+        done = bench.verify()
+        assert done.code == 2
+        assert "production still serves v0.0.9, so its address does not answer for v0.1.0" in done.err
+        assert bench.verify("--url", url).code == 0
 
 
 def test_verify__over_http_another_model(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from mlci.config import Run
 from mlci.config.checking import unknown_key
 from mlci.core import drift
 from mlci.core.comparison import Baseline, compare
-from mlci.core.documents import Record, RecordsDocument, decode, digest, encode
+from mlci.core.documents import Metric, Record, RecordsDocument, decode, digest, encode
 from mlci.core.drift import Finding
 from mlci.core.metric import key
 from mlci.core.monitoring import Monitoring
@@ -31,6 +32,7 @@ from mlci.running import outputs
 from mlci.running.outputs import Stamp
 
 FILE = "monitor.json"
+_MAX_POINTS = 200  # of a metric's series
 _MAX_FINDINGS = 1_000  # of all reports
 
 
@@ -217,8 +219,9 @@ def received(project: Project, watch: Watch) -> Monitoring:
 def keep(project: Project, found: Monitoring) -> Record | None:
     """Keep the record in the store, as the newest of its version; None where a newer one is there.
 
-    A store holds one record a run, profile and commit: the series is one of versions. Profile `monitor.STAGE`, and as
-    the commit that of the version, which is what was measured; branch, event, time and URL are those of the measuring.
+    A store holds one record a run, profile and commit, so that each metric carries its own series: the last 200 values
+    of this version, each at the time of its measuring, in seconds since the epoch. Profile `monitor.STAGE`, and as the
+    commit that of the version, which is what was measured; branch, event, time and URL are those of the measuring.
 
     Raises:
         StoreError: Refused, or out of reach.
@@ -226,8 +229,26 @@ def keep(project: Project, found: Monitoring) -> Record | None:
     for warning in check_may_save(project.context, [found.record]):
         project.invocation.say(warning)
     origin = msgspec.structs.replace(found.record.origin, commit=found.commit)
-    kept = msgspec.structs.replace(found.record, profile=f"monitor.{found.stage}", origin=origin, command=None)
+    profile = f"monitor.{found.stage}"
+    before = project.store.find(found.record.name, profile, [found.commit])
+    metrics = _continued(found.record, before)
+    kept = msgspec.structs.replace(found.record, profile=profile, origin=origin, metrics=metrics, command=None)
     return next(iter(project.store.save([kept])), None)
+
+
+def _continued(record: Record, before: Record | None) -> tuple[Metric, ...]:
+    """The metrics, each with its series so far and the value of now; the same measuring twice counts once."""
+    try:
+        at = datetime.fromisoformat(record.origin.created_at).timestamp()
+    except ValueError:
+        raise DocumentError(f"{FILE}: {record.origin.created_at[:40]!r} is no time") from None
+    known = {key(metric): metric.series for metric in before.metrics} if before else {}
+
+    def series(metric: Metric) -> tuple[tuple[float, float], ...]:
+        so_far = (point for point in known.get(key(metric), ()) if point[0] < at)
+        return (*so_far, (at, metric.value))[-_MAX_POINTS:]
+
+    return tuple(msgspec.structs.replace(metric, series=series(metric)) for metric in record.metrics)
 
 
 def _reference(project: Project, watch: Watch, record: Record) -> tuple[str | None, Baseline]:
