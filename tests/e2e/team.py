@@ -21,6 +21,8 @@ from fakes.github_server import Repository as Hosted
 from fakes.repositories import Repository, repository
 
 EXAMPLES = ROOT / "examples/workflows"
+# What act takes for a mistake, as a GitHub Enterprise Server does: deploy.yml says what comes of leaving it out.
+UNKNOWN = re.compile(r"^ +deployment: false.*\n", re.MULTILINE)
 CONFIG = """
 [runs.train]
 script = "train.py"
@@ -249,7 +251,9 @@ def team(scratch: Path, installed: Installed, config: str = CONFIG) -> Iterator[
     with git_server(scratch / "server") as server, github_server() as api:
         url = server.create()
         work = repository(scratch / "work")
-        shutil.copytree(EXAMPLES, work.folder / ".github/workflows")
+        copies = Path(shutil.copytree(EXAMPLES, work.folder / ".github/workflows"))
+        for file in copies.iterdir():
+            file.write_text(UNKNOWN.sub("", file.read_text(encoding="utf-8")), encoding="utf-8")
         work.git("remote", "add", "origin", url)
         github = api.repository(git=server.folder(), permissions={"ada": "write"})
         github.workflows = {file.name for file in EXAMPLES.iterdir()}
