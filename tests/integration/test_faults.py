@@ -19,8 +19,8 @@ from mlci.errors import ForgeError
 pytestmark = [pytest.mark.fault]
 
 KINDS: dict[str, dict[str, Any]] = {
-    **{kind: {} for kind in ("500", "502", "503", "429", "429-bare", "secondary", "secondary-bare", "primary")},
-    "500 three times": {"kind": "500", "times": 3},
+    **{kind: {} for kind in ("500", "502", "429", "429-bare", "secondary", "secondary-bare", "primary")},
+    "503 three times": {"kind": "503", "times": 3},
     **{kind: {} for kind in ("committed-502", "cut", "dropped", "dropped-committed", "read-only")},
     "slow": {"pause_s": 0.2},
     "empty-body": {"times": 2},
