@@ -57,4 +57,5 @@ for name in CONFIG PROFILE PYTHON FROM_RUN ARTIFACT PULL_REQUEST; do
   if [ -n "${!input:-}" ]; then export "MLCI_$name=${!input}"; fi
 done
 read -r -d "" -a arguments < <(printf "%s\0" "$INPUT_ARGS")
-exec "$(python_of "$home/mlci")" -I -m mlci "$INPUT_COMMAND" ${arguments[@]+"${arguments[@]}"}
+# Runners akin to act give every input to every step: what a model runs under would hold a token that it was refused.
+exec env -u INPUT_GITHUB-TOKEN "$(python_of "$home/mlci")" -I -m mlci "$INPUT_COMMAND" ${arguments[@]+"${arguments[@]}"}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the pins of the action again, from pyproject.toml. Needs uv and Python 3.11; run it after a dependency changed, then read the diff.
+# Makes the pins of the action again, from pyproject.toml. Needs uv and Python 3.11; run it after a dependency changed,
+# then read the diff.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -15,7 +16,7 @@ print(*tomllib.load(open("../pyproject.toml", "rb"))["project"]["optional-depend
 }
 
 # Solved together, so that every extra can be installed beside the action's own, and beside every other.
-extras=(azure gcs huggingface mlflow s3)
+extras=(azure gcs huggingface mlflow s3 sign)
 all=$(mktemp)
 trap 'rm -f "$all"' EXIT
 compile "$all" ../pyproject.toml "${extras[@]/#/--extra=}"

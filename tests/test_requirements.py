@@ -27,12 +27,25 @@ def pinned(name: str) -> dict[str, str]:
         ("action", PROJECT["project"]["dependencies"]),
         ("build", PROJECT["build-system"]["requires"]),
         ("uv", ["uv"]),
+        *(
+            (f"extra-{name}", wanted)
+            for name, wanted in PROJECT["project"]["optional-dependencies"].items()
+            if name not in ("demo", "dev")
+        ),
     ],
 )
 def test_pins__satisfy_pyproject(name: str, wanted: list[str]) -> None:
     pins = pinned(name)
     for requirement in map(Requirement, wanted):
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+@pytest.mark.parametrize("name", [name for name in PINS if name.startswith("extra-")])
+def test_pins__of_extras_agree_with_those_of_the_action(name: str) -> None:
+    extra, action = pinned(name), pinned("action")
+    assert {key: extra[key] for key in extra.keys() & action.keys()} == {
+        key: action[key] for key in extra.keys() & action.keys()
+    }
 
 
 @pytest.mark.parametrize("name", PINS)

@@ -1,4 +1,4 @@
-"""A team with a model in a repository: git server, fake GitHub, and the example workflows, unchanged."""
+"""A team with a model in a repository: git server, fake GitHub, example workflows as they are but for UNKNOWN."""
 
 from __future__ import annotations
 
