@@ -138,7 +138,7 @@ def action() -> str:
 ACTIONS = """\
 All of them install mlci by hash, apart from the job's Python, and become the command. The one at the top runs any
 command; those in folders run the command that they are named after, and so say which inputs it has.
-`examples/workflows` has workflows to copy. The variable `MLCI_EXTRAS`, such as `s3`, names extras of mlci to install too.
+`examples/workflows` has workflows to copy. The variable `MLCI_EXTRAS`, such as `s3`, names extras of mlci to install.
 """
 
 
