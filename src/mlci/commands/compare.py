@@ -62,7 +62,7 @@ def deployed_versions(project: Project, records: Sequence[Record]) -> dict[str, 
             project.invocation.say(f"{model.name}: what is in {stage} is not shown: {error.message}")
             continue
         if version and record:
-            found[model.run] = Shown(version.tag.name, record)
+            found[model.run] = Shown(version.tag.name, record, gates=project.config.settings.baseline.also_gates)
     return found
 
 

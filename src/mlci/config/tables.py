@@ -147,6 +147,7 @@ class BaselineTable(Table, frozen=True):
     also: Annotated[
         str | None, Meta(description="A stage whose deployed version is shown beside the baseline; it gates nothing.")
     ] = None
+    also_gates: Annotated[bool, Meta(description="What is worse than that version fails, too.")] = False
     options: Annotated[dict[str, Any], Meta(description="Options of the store, such as `path` of a folder.")] = {}
 
 

@@ -40,10 +40,11 @@ _MAX_PACKAGES = 5
 
 @dataclass(frozen=True)
 class Shown:
-    """The record of a deployed version, which is shown beside the baseline and decides nothing."""
+    """The record of a deployed version, which is shown beside the baseline and, unless asked to, decides nothing."""
 
     name: str  # of the version
     record: Record
+    gates: bool = False  # what is worse than it allows fails as well
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def compare(
     for record in records:
         if record.status != "skipped":
             found = baselines.get(record.name, none).record
-            deltas += _beside(_deltas(record, found, rules.get(record.name, ())), record, shown.get(record.name))
+            tiers = rules.get(record.name, ())
+            deltas += _beside(_deltas(record, found, tiers), record, shown.get(record.name), tiers)
     alone = [
         record.name
         for record in records
@@ -271,12 +273,22 @@ def _lost(record: Record) -> bool:
     return record.error is not None and record.error.kind == "lost"
 
 
-def _beside(deltas: Iterator[Delta], record: Record, shown: Shown | None) -> Iterator[Delta]:
-    """The deltas with the values of the deployed version."""
-    values = {(_shown(metric), metric.slice): metric.value for metric in shown.record.metrics} if shown else {}
+def _beside(deltas: Iterator[Delta], record: Record, shown: Shown | None, tiers: Tiers) -> Iterator[Delta]:
+    """The deltas with the values of the deployed version and, where it gates, with what it has against them."""
+    if shown is None:
+        yield from deltas
+        return
+    against = {(delta.metric, delta.slice): delta for delta in _deltas(record, shown.record, tiers)}
     for delta in deltas:
-        value = values.get((delta.metric, delta.slice)) if delta.run == record.name else None
-        yield delta if value is None else msgspec.structs.replace(delta, deployed=value)
+        other = against.get((delta.metric, delta.slice))
+        if other is None:
+            yield delta
+            continue
+        beside = msgspec.structs.replace(delta, deployed=other.baseline)
+        if shown.gates and other.gate == "fail" and delta.gate != "fail":
+            reason = f"against the deployed {shown.name}: {other.reason}"
+            beside = msgspec.structs.replace(beside, gate="fail", reason=reason)
+        yield beside
 
 
 def _reference(record: Record, baseline: Baseline, shown: Shown | None) -> BaselineRef:

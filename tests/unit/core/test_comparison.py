@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fakes.records import record as one_record
-from mlci.core.comparison import Baseline, changes, compare
+from mlci.core.comparison import Baseline, Shown, changes, compare
 from mlci.core.documents import Comparison, Environment, Failure, Metric, Record, Rule
 from mlci.core.threshold import GateSettings
 
@@ -239,3 +239,32 @@ def test_changes__many_packages_are_counted() -> None:
     now = record(environment=Environment(packages={f"p{number}": "2" for number in range(9)}))
     before = record(environment=Environment(packages={f"p{number}": "1" for number in range(9)}))
     assert changes(now, before)[-1] == "4 more packages"
+
+
+def beside(now: float, deployed: float, *, gates: bool) -> Comparison:
+    return compare(
+        [record(metric(now))],
+        baselines={"train": Baseline(record(metric(0.9)), 0)},
+        rules={"train": [[WITHIN]]},
+        gate=GateSettings(),
+        current="a" * 64,
+        deployed={"train": Shown("churn@v1.2.0", record(metric(deployed)), gates=gates)},
+    )
+
+
+def test_compare__what_is_deployed_is_shown_and_decides_nothing() -> None:
+    found = beside(0.9, 0.99, gates=False)
+    assert (found.deltas[0].deployed, found.deltas[0].gate, found.blocks) == (0.99, "pass", False)
+    assert found.baselines["train"].deployed == "churn@v1.2.0"
+
+
+def test_compare__what_is_deployed_gates_where_it_is_asked_to() -> None:
+    found = beside(0.9, 0.99, gates=True)
+    assert (found.deltas[0].gate, found.verdict, found.blocks) == ("fail", "fail", True)
+    assert found.reasons == ("train: accuracy: against the deployed churn@v1.2.0: 0.09 worse, at most 0.01 allowed",)
+    assert not beside(0.9, 0.9, gates=True).blocks
+
+
+def test_compare__what_fails_against_the_baseline_says_so_once() -> None:
+    [delta] = beside(0.8, 0.99, gates=True).deltas
+    assert delta.reason == "0.1 worse, at most 0.01 allowed"
