@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 KINDS: dict[str, dict[str, Any]] = {
     # Each kind of limit, and each status, is told apart in test_faults.py; here it is what a command does after one.
-    **{kind: {} for kind in ("500", "429-bare", "primary")},
+    **{kind: {} for kind in ("500", "502", "429", "429-bare", "primary")},
     "503 three times": {"kind": "503", "times": 3},
     **{kind: {} for kind in ("committed-502", "cut", "dropped", "dropped-committed", "read-only")},
     "slow": {"pause_s": 0.2},
