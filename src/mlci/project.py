@@ -97,7 +97,7 @@ class Project:
             token=self.context.token,
             server_url=self.context.server_url,
             warn=self.invocation.say,
-            commit_files=self._commit_files if self.context.token and self.context.repository else None,
+            commit_files=self._commit_files if self.hosted else None,
         )
         if "site" in baseline.options:
             raise self.config.error("baseline.options.site", "this option is mlci's own")
@@ -112,6 +112,19 @@ class Project:
                 hint='Such as path = "baselines".',
             ) from None
         return store
+
+    @property
+    def hosted(self) -> bool:
+        """Whether there is a forge to talk to: a token, and a repository to use it on."""
+        return bool(self.context.token and self.context.repository)
+
+    @property
+    def remote(self) -> git.Remote | None:
+        """The remote `origin`, ready for a private repository; None where the clone has none."""
+        context = self.context
+        return git.remote(
+            self.config.root, "origin", self.invocation.environ, token=context.token, server_url=context.server_url
+        )
 
     @property
     def forge(self) -> Forge:

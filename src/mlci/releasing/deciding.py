@@ -144,17 +144,12 @@ def _against_deployed(
 
 def _on_branch(project: Project, clone: git.Git, branch: str, commit: str) -> bool:
     """Whether the commit is on the branch, as the remote has it where there is one."""
-    tips = [
-        tip
-        for place in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
-        if (tip := clone.answer("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}"))
-    ]
-    if any(clone.attempt("merge-base", "--is-ancestor", commit, tip).returncode == 0 for tip in tips[:1]):
+    places = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
+    tips = (clone.answer("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}") for place in places)
+    tip = next(filter(None, tips), None)
+    if tip and clone.attempt("merge-base", "--is-ancestor", commit, tip).returncode == 0:
         return True
-    context = project.context
-    source = git.remote(
-        project.config.root, "origin", project.invocation.environ, token=context.token, server_url=context.server_url
-    )
+    source = project.remote
     if source is None:
         return False
     with git.private_repository(project.config.root, "history", project.invocation.environ, source.config) as private:

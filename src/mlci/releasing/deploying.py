@@ -83,7 +83,7 @@ class Notice:
 
 def forge_of(project: Project) -> GitHubReleases | None:
     """Where releases and deployments are shown; None on a laptop."""
-    return project.releases if project.context.token and project.context.repository else None
+    return project.releases if project.hosted else None
 
 
 def open_place(project: Project, name: str) -> Place:

@@ -54,7 +54,7 @@ def release(project: Project, decision: Decision, request: Request) -> Released:
         UsageError: An artifact is to be had nowhere.
         ForgeError: The forge is out of reach, or the tag points elsewhere.
     """
-    hosted = project.context.token is not None and project.context.repository is not None and not request.local
+    hosted = project.hosted and not request.local
     target = project.workspace.folder / layout.FOLDER
     partial = project.workspace.folder / f".{layout.FOLDER}.part"
     ready(decision.model.table, project.invocation.environ)

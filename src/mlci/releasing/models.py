@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from mlci.config import profile_for
 from mlci.config.checking import unknown_key
 from mlci.config.release_tables import ModelTable
 from mlci.core.registry import MODEL_PATTERN, Registry, Tag, read
-from mlci.errors import ConfigError, GitError, UsageError
+from mlci.errors import GitError, UsageError
 from mlci.project import Project
 
 _FORMAT = "%(refname:strip=2)%00%(objecttype)%00%(*objectname)%00%(taggerdate:unix)%00%(contents)%00%00"
@@ -40,7 +41,7 @@ def models(project: Project) -> dict[str, Model]:
     """The configured models; without any, each run whose name a model can have is one."""
     settings = project.config.settings
     tables = settings.models or {
-        name: ModelTable() for name, run in settings.runs.items() if run.artifacts and _may_be_called(name)
+        name: ModelTable() for name, run in settings.runs.items() if run.artifacts and re.match(MODEL_PATTERN, name)
     }
     pushed = profile_for(project.config, "push", None)
     return {
@@ -87,10 +88,10 @@ def all_tags(project: Project) -> list[Tag]:
     Raises:
         GitError: The remote cannot be asked.
     """
-    root, environ, context = project.config.root, project.invocation.environ, project.context
+    root, environ = project.config.root, project.invocation.environ
     clone = git.Git(root, environ)
     tags = {tag.name: tag for tag in _listed(clone)}
-    source = git.remote(root, "origin", environ, token=context.token, server_url=context.server_url)
+    source = project.remote
     if source is not None:
         with git.private_repository(root, "tags", environ, source.config) as private:
             done = git.talk(private, *_FETCH, source.name, "+refs/tags/*:refs/tags/*")
@@ -111,12 +112,3 @@ def _listed(view: git.Git) -> Iterator[Tag]:
         if len(rest) == 4 and rest[0] == "tag":  # noqa: PLR2004 - type, target, time, message; no lightweight tag
             _, commit, created, message = rest
             yield Tag(name=name, commit=commit, created=int(created or 0), message=message)
-
-
-def _may_be_called(name: str) -> bool:
-    import re  # noqa: PLC0415
-
-    return re.match(MODEL_PATTERN, name) is not None
-
-
-__all__ = ["ConfigError", "Model", "all_tags", "find_model", "models", "registry_of"]
