@@ -49,9 +49,11 @@ def configuration() -> str:
         "RunTable": ("`[runs.NAME]` and `[defaults]`", "A run says one of notebook, script and command."),
         "ProfileTable": ("`[profiles.NAME]`", "A run's keys, laid over every run, and the events that choose it."),
         "Only": ("`only`", "When a run is selected."),
+        "Needed": ("`resources`", "What a run needs of the machine; `mlci run -j` starts no more at once than fit."),
         "MetricFile": ("A metric file with a format", "In `metrics`, in place of a path."),
         "RuleTable": ('`[metrics."PATTERN"]` and `[runs.NAME.rules."PATTERN"]`', RULES),
         "GateTable": ("`[gate]`", "What blocks."),
+        "CostTable": ("`[cost]`", COST),
         "ReportTable": ("`[report]`", "What is posted on GitHub, and how patiently."),
         "BaselineTable": ("`[baseline]`", "What runs are compared with."),
         "ModelTable": ("`[models.NAME]`", "Models that are released; without any, each run with artifacts is one."),
@@ -79,10 +81,14 @@ file, that the default. Later tables lie over earlier ones: `[defaults]`, `[runs
 `parameters` and `env` are laid over key by key. `mlci config` shows every effective value and where it was written.
 An editor that knows JSON Schema completes and checks the file with `schema/mlci.schema.json`.
 
-Notebooks, scripts, `inputs` and `cwd` are relative to the configuration; `metrics`, `artifacts`, `plots` and
-`predictions` to the run's working directory. Names of runs and profiles match `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`
-without `..`; of models letters, digits, `-` and `_`. The table `cost` is refused until its time comes.
+Notebooks, scripts, `inputs` and `cwd` are relative to the configuration; `metrics`, `artifacts`, `plots`,
+`predictions` and `checkpoint` to the run's working directory. Names of runs and profiles match
+`[A-Za-z0-9][A-Za-z0-9._-]{0,63}` without `..`; of models letters, digits, `-` and `_`. Durations are such as `"90s"`
+and `"1h30m"`, sizes such as `"512K"` and `"8G"`, in steps of 1024.
 """
+COST = """\
+Prices; without any no cost is said. An execution costs its CPU hours times `cpu-hour`, and the hours that it took times
+the GPUs that it asks for (`resources`) times `gpu-hour`. The sum over seeds stands in record and report."""
 RULES = """\
 A pattern is matched with `fnmatch` against the metric's name. An exact pattern beats a glob, then the one with more
 literal characters; rules do not merge. A run's own rules are tried before those of `[metrics]`."""

@@ -29,6 +29,7 @@ class Actions:
     environ: Mapping[str, str] = field(repr=False)
     stream: TextIO = field(repr=False)
     _annotated: dict[Level, int] = field(default_factory=dict, init=False, repr=False)
+    _stopped: list[str] = field(default_factory=list, init=False, repr=False)  # the token that is in force
 
     @property
     def enabled(self) -> bool:
@@ -89,15 +90,17 @@ class Actions:
 
     @contextmanager
     def inert(self) -> Iterator[None]:
-        """Whatever is printed meanwhile is text, even if it looks like a workflow command."""
-        if not self.enabled:
+        """Whatever is printed meanwhile is text, even if it looks like a workflow command; within another, it is so."""
+        if not self.enabled or self._stopped:
             yield
             return
         token = secrets.token_hex(16)
         self._print(f"::stop-commands::{token}")
+        self._stopped.append(token)
         try:
             yield
         finally:
+            self._stopped.clear()
             self._print(f"::{token}::")
 
     def _print(self, line: str) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from mlci.process_tree import MARKER, POLL_S, Tree, active, become_subreaper, oom_kills, starting
+from mlci.core.documents import Resources
+from mlci.metering import Meter
+from mlci.process_root import AT_CANCELLATION, AT_DEADLINE, Root
+from mlci.process_tree import Tree, become_subreaper, children, oom_kills
 
-_SAMPLE_S = 0.2  # the meter's period; a kernel with few processes costs it about 1 ms
+_POLL_S = 0.1  # how soon a deadline or a request to stop is noticed
 
 # What a child of mlci must not see: tokens and the files through which a step talks to its runner.
 _CI_VARIABLES = (
@@ -92,38 +94,26 @@ class Exit:
 
     returncode: int  # negative: ended by that signal
     duration_s: float
-    cpu_s: float
-    peak_memory_bytes: int
-    timed_out: bool = False
+    resources: Resources
+    timed_out: Literal["run", "silence"] | None = None  # which deadline it was
     cancelled: bool = False
     out_of_memory: bool = False
     leftovers: int = 0  # processes that outlived the root and were ended
-
-
-@dataclass(frozen=True)
-class StopStep:
-    """One step of ending a tree politely: send `signal`, wait up to `grace_s`."""
-
-    signal: int
-    grace_s: float
-
-
-# SIGINT first, so that Python shows where it was.
-POLITE_STOP = (StopStep(signal.SIGINT, 2.0), StopStep(signal.SIGTERM, 1.0))
 
 
 class Cancellation:
     """Set by SIGINT and SIGTERM while `listening`; everything long polls it."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # No lock: a second signal may come within the handler of the first.
+        self._asked = False
 
     def set(self) -> None:
         """Ask everything under way to stop."""
-        self._event.set()
+        self._asked = True
 
     def __bool__(self) -> bool:
-        return self._event.is_set()
+        return self._asked
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Cancellation]:
@@ -146,100 +136,68 @@ def supervise(
     environ: Mapping[str, str],
     on_output: Callable[[bytes], None],
     timeout_s: float | None = None,
+    silence_s: float | None = None,
     cancellation: Cancellation | None = None,
-    stop: Sequence[StopStep] = POLITE_STOP,
-    meter_root: bool = True,
     stdin: bytes = b"",
 ) -> Exit:
     """Run a process in a session of its own, meter its tree, and leave nothing of the tree behind.
+
+    Every process that comes to this one meanwhile counts as an orphan of the tree: start no other.
 
     Args:
         argv: Program and arguments.
         cwd: Working directory.
         environ: The whole environment.
-        on_output: Receives stdout and stderr, merged, in chunks, from another thread.
-        timeout_s: Wall-clock deadline; at it the tree is stopped and `timed_out` is set.
+        on_output: Receives stdout and stderr, merged, in chunks.
+        timeout_s: Wall-clock deadline; at it the tree is stopped and `timed_out` is "run".
+        silence_s: The same for a time without output and without CPU use of the tree: "silence".
         cancellation: Polled; when set the tree is stopped and `cancelled` is set.
-        stop: The polite steps before the tree is killed.
-        meter_root: Whether the root itself counts in CPU and memory.
         stdin: What the root reads, from an unnamed file; nothing by default.
 
     Raises:
         OSError: The program cannot be started.
     """
     become_subreaper()
-    marker = uuid.uuid4().hex
+    strangers = children()
     kills_before = oom_kills()
     start = time.monotonic()
-    with tempfile.TemporaryFile() as given, starting:
+    with tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
         process = subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={**environ, MARKER: marker},
+            env=dict(environ),
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        active.add(process.pid)
-    reader = threading.Thread(target=_pump, args=(process, on_output), daemon=True)
-    reader.start()
-    tree = Tree(process.pid, marker, meter_root=meter_root)
-    timed_out = cancelled = False
-    try:
-        pause = POLL_S
-        while not _ended(process, tree, within_s=pause):
-            # Short processes are metered as well: often at first, then at the meter's period.
-            pause = min(2 * pause, _SAMPLE_S)
-            if cancellation:
-                cancelled = True
-            elif timeout_s is not None and time.monotonic() - start >= timeout_s:
-                timed_out = True
-            if cancelled or timed_out:
-                _stop(process, tree, stop)
-                break
-    finally:
-        leftovers = tree.end_leftovers()
-        if process.returncode is None:
-            process.kill()
-            process.wait()
-        reader.join(timeout=5)
+    timed_out: Literal["run", "silence"] | None = None
+    cancelled = False
+    tree = Tree(process.pid, strangers=strangers)
+    with Meter(process.pid, tree=tree) as meter, Root(process, meter, on_output) as root:
+        try:
+            while not root.ended(within_s=_POLL_S):
+                now = time.monotonic()
+                if cancellation:
+                    cancelled = True
+                elif timeout_s is not None and now - start >= timeout_s:
+                    timed_out = "run"
+                elif silence_s is not None and now - max(root.last_output, meter.last_active()) >= silence_s:
+                    timed_out = "silence"
+                if cancelled or timed_out:
+                    root.stop(AT_CANCELLATION if cancelled else AT_DEADLINE)
+                    break
+        finally:
+            leftovers = root.finish()
+    killed = process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL) and not (timed_out or cancelled)
     return Exit(
         returncode=process.returncode,
         duration_s=time.monotonic() - start,
-        cpu_s=tree.cpu_s,
-        peak_memory_bytes=tree.peak_memory_bytes,
+        resources=meter.total(),
         timed_out=timed_out,
         cancelled=cancelled,
-        out_of_memory=oom_kills() > kills_before,
+        out_of_memory=killed and oom_kills() > kills_before,
         leftovers=leftovers,
     )
-
-
-def _pump(process: subprocess.Popen[bytes], on_output: Callable[[bytes], None]) -> None:
-    assert process.stdout is not None  # noqa: S101 - opened as a pipe above
-    with process.stdout as stdout:
-        while chunk := os.read(stdout.fileno(), 65536):
-            on_output(chunk)
-
-
-def _ended(process: subprocess.Popen[bytes], tree: Tree, within_s: float) -> bool:
-    """Wait up to `within_s` for the root to end, then take a sample of the tree."""
-    deadline = time.monotonic() + within_s
-    while not tree.reap_root(process):
-        if time.monotonic() >= deadline:
-            tree.sample()
-            return False
-        time.sleep(POLL_S)
-    return True
-
-
-def _stop(process: subprocess.Popen[bytes], tree: Tree, steps: Sequence[StopStep]) -> None:
-    for step in steps:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, step.signal)
-        if _ended(process, tree, within_s=step.grace_s):
-            return
-    tree.kill_root(process)

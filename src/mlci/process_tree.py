@@ -1,7 +1,8 @@
-"""The processes under one root: found wherever they went, metered, and ended.
+"""The processes under one root: found wherever they went, and ended.
 
 On Linux mlci becomes a child subreaper, so that a process that a run leaves behind, even in a session of its own,
-comes back to mlci and is ended with the run. Elsewhere only what was seen in the tree while it ran is ended.
+comes back to mlci and is ended with the run. Elsewhere only what was seen in the tree while it ran is ended. Whom the
+kernel ended, for want of memory, is told here as well.
 """
 
 from __future__ import annotations
@@ -9,173 +10,123 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import subprocess
+import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
-import psutil
-
-POLL_S = 0.02
-MARKER = "MLCI_TREE"  # a variable that tells whose a process is
 _PR_SET_CHILD_SUBREAPER = 36
+_END_S = 5.0  # what is still there after so many seconds of SIGKILL cannot be killed
+_STAT_BYTES = 2048
+
+Key: TypeAlias = tuple[int, float]  # pid and start time: a pid alone may be given to another process
 
 
-@dataclass
-class Tree:
-    """The processes under one root: found, metered, and ended."""
+class Process(NamedTuple):
+    """A process at one moment."""
 
-    root: int
-    marker: str
-    meter_root: bool
-    peak_memory_bytes: int = 0
-    _root_cpu_s: float | None = None
-    _cpu: dict[tuple[int, float], float] = field(default_factory=dict)
-    _seen: dict[tuple[int, float], psutil.Process] = field(default_factory=dict)
-    _before: set[int] = field(default_factory=set)
-    _inherited: int = 0
-
-    def __post_init__(self) -> None:
-        self._inherited = _own_peak()
-        active.add(self.root)
-        self._before = {child.pid for child in psutil.Process().children() if child.pid != self.root}
-        self.sample()
+    pid: int
+    started: float
+    parent: int
+    session: int
+    cpu_s: float  # its own
+    waited_s: float  # of those of its descendants that have been waited for
+    resident: int  # bytes
+    alive: bool
 
     @property
-    def cpu_s(self) -> float:
-        """CPU seconds of the tree, user and system."""
-        sampled = sum(seconds for (pid, _), seconds in self._cpu.items() if pid != self.root)
-        if not self.meter_root:
-            return sampled
-        if self._root_cpu_s is None:
-            return sum(self._cpu.values())
-        # The root's own accounting holds every descendant that was waited for; orphans came to mlci instead.
-        return max(self._root_cpu_s, sum(self._cpu.values()))
+    def key(self) -> Key:
+        """What tells it from every other process."""
+        return (self.pid, self.started)
 
-    def sample(self) -> None:
-        """Meter every process of the tree once."""
-        memory = 0
-        for process in self._members():
-            try:
-                with process.oneshot():
-                    key = (process.pid, process.create_time())
-                    times = process.cpu_times()
-                    resident = process.memory_info().rss
-            except psutil.Error:
-                continue
-            self._seen[key] = process
-            self._cpu[key] = times.user + times.system
-            if self.meter_root or process.pid != self.root:
-                memory += resident
-        self.peak_memory_bytes = max(self.peak_memory_bytes, memory)
 
-    def reap_root(self, process: subprocess.Popen[bytes]) -> bool:
-        """Whether the root has ended; takes its resource usage from the operating system when it has."""
-        if process.returncode is not None:
-            return True
-        if not hasattr(os, "wait4"):
-            return process.poll() is not None
-        try:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        except ChildProcessError:
-            process.returncode = 0
-            return True
-        if pid == 0:
-            return False
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if self.meter_root:
-            self._root_cpu_s = usage.ru_utime + usage.ru_stime
-            # A child inherits the peak of the process that forked it: only a higher one is its own. Of one that was
-            # never seen alive it is at least a bound.
-            if usage.ru_maxrss > self._inherited or not self.peak_memory_bytes:
-                unit = 1 if sys.platform == "darwin" else 1024
-                self.peak_memory_bytes = max(self.peak_memory_bytes, usage.ru_maxrss * unit)
-        return True
+class Tree:
+    """The processes under one root.
 
-    def kill_root(self, process: subprocess.Popen[bytes]) -> None:
-        """SIGKILL the root and wait for it."""
-        self.sample()
-        process.kill()
-        while not self.reap_root(process):
-            time.sleep(POLL_S)
+    Args:
+        root: Its pid; it need not be a child of this process.
+        strangers: Children of the reaper that are not of this tree. In a process that supervises one tree, none.
+        reaper: To whom orphans of the tree come; default: this process, after `become_subreaper`. Its other
+            children belong to the tree, so it starts nothing else meanwhile.
+    """
 
-    def end_leftovers(self) -> int:
-        """Kill what outlived the root, wait until it is gone; how many there were."""
-        ended: set[tuple[int, float]] = set()
-        for _ in range(20):  # a leftover can fork while it is being killed
-            alive = [process for process in self._members() if process.pid != self.root and _is_alive(process)]
-            if not alive:
-                break
-            for process in alive:
-                with contextlib.suppress(psutil.Error):
-                    ended.add((process.pid, process.create_time()))
-                    process.kill()
-            psutil.wait_procs(alive, timeout=2)
-        self._reap_orphans()
-        active.discard(self.root)
-        return len(ended)
+    def __init__(self, root: int, *, strangers: Collection[Key] = (), reaper: int | None = None) -> None:
+        self.root = root
+        self._strangers = frozenset(strangers)
+        self._reaper = os.getpid() if reaper is None else reaper
+        self._lock = threading.Lock()
+        found = read(root)
+        self._seen: set[Key] = {found.key} if found else set()
+        # A session's number is not given away while a process is in it.
+        self._session = root if found and found.session == root else None
 
-    def _members(self) -> list[psutil.Process]:
-        found: dict[int, psutil.Process] = {}
-        roots = [*self._seen.values(), *self._orphans()]
-        with contextlib.suppress(psutil.Error):
-            roots.append(psutil.Process(self.root))
-        for process in roots:
-            with contextlib.suppress(psutil.Error):
-                if process.pid in found or not process.is_running():
-                    continue
-                found[process.pid] = process
-                for child in process.children(recursive=True):
-                    found.setdefault(child.pid, child)
+    def sample(self) -> list[Process]:
+        """Every process of the tree, those that ended and were not waited for included; one look at all processes."""
+        with self._lock:
+            everyone = list(processes())
+            below: dict[int, list[Process]] = defaultdict(list)
+            for process in everyone:
+                below[process.parent].append(process)
+            found: dict[int, Process] = {}
+            todo = [process for process in everyone if self._is_ours(process)]
+            while todo:
+                process = todo.pop()
+                if process.pid not in found:
+                    found[process.pid] = process
+                    todo += below[process.pid]
+            self._seen = {process.key for process in found.values()}
+        for process in found.values():
+            if not process.alive and process.parent == os.getpid() and process.pid != self.root:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(process.pid, os.WNOHANG)
         return list(found.values())
 
-    def _orphans(self) -> list[psutil.Process]:
-        """Processes that came to mlci because their parent, of this tree, is gone."""
-        with starting:  # what another thread starts just now is no orphan of ours
-            children = psutil.Process().children()
-        return [child for child in children if child.pid != self.root and self._is_ours(child)]
+    def glance(self) -> list[Process]:
+        """Those of the last sample that are still there; without a look for new ones, so much cheaper."""
+        with self._lock:
+            known = list(self._seen)
+        return [process for key in known if (process := read(key[0])) and process.key == key]
 
-    def _is_ours(self, child: psutil.Process) -> bool:
-        if child.pid in self._before or child.pid in active:
-            return False
-        try:
-            if (child.pid, child.create_time()) in self._seen:
-                return True
-            marker = child.environ().get(MARKER)
-            if marker is not None:
-                return marker == self.marker
-            # A process that dropped its environment: ours if nobody else's tree could have lost it.
-            return active == {self.root} and child.name() != "git"
-        except psutil.Error:
-            return False
+    def end_leftovers(self) -> int:
+        """Kill everything but the root, and what is forked meanwhile; how many there were."""
+        return self._end(spare=self.root)
 
-    def _reap_orphans(self) -> None:
-        for pid, _ in self._seen:
-            if pid != self.root:
-                with contextlib.suppress(OSError):
-                    os.waitpid(pid, os.WNOHANG)
+    def kill(self) -> None:
+        """Kill everything, the root included."""
+        self._end(spare=None)
+
+    def _is_ours(self, process: Process) -> bool:
+        return (
+            process.key in self._seen
+            or process.session == self._session
+            or (process.parent == self._reaper and process.key not in self._strangers)
+        )
+
+    def _end(self, spare: int | None) -> int:
+        ended: set[Key] = set()
+        deadline = time.monotonic() + _END_S
+        pause = 0.0
+        while time.monotonic() < deadline:
+            alive = {process.key for process in self.sample() if process.alive and process.pid != spare}
+            if not alive:
+                break
+            for pid, _ in alive:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            # Whoever forks while it is being killed must be outrun; the dying need a moment.
+            pause = 0.0 if alive - ended else min(0.05, 2 * pause + 0.001)
+            ended |= alive
+            time.sleep(pause)
+        return len(ended)
 
 
-active: set[int] = set()
-starting = threading.Lock()  # held from the start of a root until it is known as one
-
-
-def _own_peak() -> int:
-    """Mlci's own peak resident set, in the unit of `ru_maxrss`."""
-    if sys.platform == "win32":
-        return 0
-    import resource  # noqa: PLC0415 - does not exist on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+def children() -> set[Key]:
+    """The children that this process has now."""
+    return {process.key for process in processes() if process.parent == os.getpid()}
 
 
 def become_subreaper() -> None:
@@ -186,10 +137,110 @@ def become_subreaper() -> None:
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has killed for memory in mlci's control group (v2); 0 where not known."""
+    """How many processes the kernel has killed for memory in this process's control group; 0 where not known."""
     try:
-        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2].lstrip("/")
-        events = (Path("/sys/fs/cgroup") / group / "memory.events").read_text()
-        return int(dict(line.split() for line in events.splitlines()).get("oom_kill", 0))
+        file = counting_file(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
+        return counted_kills(Path(file).read_text()) if file else 0
     except (OSError, ValueError):
         return 0
+
+
+def counting_file(cgroup: str, mountinfo: str) -> str | None:
+    """The file in which a control group counts those kills.
+
+    Args:
+        cgroup: The text of /proc/self/cgroup, which names the groups.
+        mountinfo: The text of /proc/self/mountinfo, which says where their trees are mounted.
+    """
+    groups: dict[str, str] = {}
+    for line in cgroup.splitlines():
+        _, controllers, path = line.split(":", 2)
+        groups |= dict.fromkeys(controllers.split(","), path)
+    # Under version 1 memory has a tree of its own; version 2 has one for all, without a name.
+    version_1 = "memory" in groups
+    group = groups.get("memory" if version_1 else "")
+    if group is None:
+        return None
+    for line in mountinfo.splitlines():
+        mounted, _, about = line.partition(" - ")
+        root, place = mounted.split()[3:5]
+        kind, _, options = about.split(" ")[:3]
+        if version_1 and kind == "cgroup" and "memory" in options.split(","):
+            name = "memory.oom_control"
+        elif not version_1 and kind == "cgroup2":
+            name = "memory.events"
+        else:
+            continue
+        # In a container the mount may show no more than the container's own part of the tree.
+        below = group.removeprefix(root.rstrip("/"))
+        return f"{place}{below.rstrip('/')}/{name}"
+    return None
+
+
+def counted_kills(text: str) -> int:
+    """The number that such a file gives."""
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill ")), 0)
+
+
+if sys.platform == "linux":
+    _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+    _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+    def processes() -> Iterator[Process]:
+        """All processes. Reading /proc directly takes a tenth of the time of psutil's objects."""
+        for name in os.listdir("/proc"):  # noqa: PTH208 - names are wanted, not paths
+            if name.isdigit() and (process := read(int(name))):
+                yield process
+
+    def read(pid: int) -> Process | None:
+        """The process of that number, if there is one."""
+        try:
+            file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+            try:
+                data = os.read(file, _STAT_BYTES)
+            finally:
+                os.close(file)
+        except OSError:
+            return None
+        # The name, in parentheses, may hold anything; proc(5) numbers the fields from 3 on after it.
+        field = data[data.rindex(b")") + 2 :].split()
+        return Process(
+            pid=pid,
+            started=int(field[19]) * _TICK_S,
+            parent=int(field[1]),
+            session=int(field[3]),
+            cpu_s=(int(field[11]) + int(field[12])) * _TICK_S,
+            waited_s=(int(field[13]) + int(field[14])) * _TICK_S,
+            resident=int(field[21]) * _PAGE,
+            alive=field[0] not in b"ZX",
+        )
+
+else:
+    import psutil
+
+    def processes() -> Iterator[Process]:
+        """All processes."""
+        for pid in psutil.pids():
+            if process := read(pid):
+                yield process
+
+    def read(pid: int) -> Process | None:
+        """The process of that number, if there is one; of another user's only what may be seen."""
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                about = process.as_dict(["ppid", "create_time", "cpu_times", "memory_info", "status"])
+                session = os.getsid(pid)
+        except (psutil.Error, OSError):
+            return None
+        times, memory = about["cpu_times"], about["memory_info"]
+        return Process(
+            pid=pid,
+            started=about["create_time"],
+            parent=about["ppid"],
+            session=session,
+            cpu_s=times.user + times.system if times else 0.0,
+            waited_s=0.0,
+            resident=memory.rss if memory else 0,
+            alive=about["status"] != psutil.STATUS_ZOMBIE,
+        )

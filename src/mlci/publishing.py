@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlci.actions import Level
 from mlci.core.documents import Comparison, Failure, RecordsDocument
@@ -65,7 +67,8 @@ def findings(project: Project, comparison: Comparison, records: RecordsDocument)
     """(level, message, place) of everything that did not succeed or got worse, the worst first."""
     for item in records.records:
         if item.error:
-            yield "error", item.error.message, _place(project, item.name, item.error)
+            for place in _places(project, item.name, item.error):
+                yield "error", item.error.message, place
     for delta in comparison.deltas:
         if delta.gate == "fail":
             yield (
@@ -75,11 +78,21 @@ def findings(project: Project, comparison: Comparison, records: RecordsDocument)
             )
 
 
-def _place(project: Project, run: str, error: Failure) -> Place:
-    folder = project.config.root.relative_to(project.config.repository)
-    return Place(
-        file=(folder / error.file).as_posix() if error.file else None,
+def _places(project: Project, run: str, error: Failure) -> Iterator[Place]:
+    """Where a failure is to be seen: the innermost line of the user's own code, and the run's own file."""
+    title = f"{run}, cell {error.cell}" if error.cell else run
+    if not error.at:
         # A cell's line is no line of the notebook's file.
-        line=error.line if error.cell is None else None,
-        title=f"{run}, cell {error.cell}" if error.cell else run,
-    )
+        yield _place(project, title, error.file, error.line if error.cell is None else None)
+        return
+    own = [location for location in error.at if location.file == error.file]
+    for location in dict.fromkeys([error.at[0], *own[:1]]):
+        yield _place(project, title if location.file == error.file else run, location.file, location.line)
+
+
+def _place(project: Project, title: str, file: str | None, line: int | None) -> Place:
+    """A place in the repository; only the title where it lies elsewhere."""
+    path = Path(os.path.normpath(project.config.root / file)) if file else None
+    if path is None or not path.is_relative_to(project.config.repository):
+        return Place(title=title)
+    return Place(title=title, file=path.relative_to(project.config.repository).as_posix(), line=line)

@@ -84,7 +84,7 @@ def test_log__no_command_but_mlci_s_own(seen: Seen) -> None:
     obeyed = commands(seen.done.out + "\n" + seen.done.err)
     assert obeyed
     for line in obeyed:
-        assert re.match(r"::(group::|endgroup::|error (file=note\.ipynb,)?title=)", line), line
+        assert re.match(r"::(group::|endgroup::|error (file=note\.ipynb,)?(line=\d+,)?title=)", line), line
 
 
 def test_log__no_control_character(seen: Seen) -> None:

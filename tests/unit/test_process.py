@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,13 +14,20 @@ from typing import Any
 import psutil
 import pytest
 
-from mlci.process import Cancellation, Exit, StopStep, capture, child_environ, supervise
+from mlci.process import Cancellation, Exit, capture, child_environ, supervise
 
 DETACHED = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={env})
 print(child.pid, flush=True)
+"""
+STUBBORN = """
+import signal, time
+def work():
+    while True: time.sleep(1)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+work()
 """
 
 
@@ -28,7 +36,7 @@ def supervised(code: str, folder: Path, **options: Any) -> tuple[Exit, str]:
     ended = supervise(
         [sys.executable, "-c", code],
         cwd=folder,
-        environ={"PATH": "/usr/bin:/bin"},
+        environ={"PATH": "/usr/bin:/bin", **{name: options.pop(name) for name in list(options) if name.isupper()}},
         on_output=written.append,
         **options,
     )
@@ -80,27 +88,111 @@ def test_supervise__output_of_both_streams_in_order(tmp_path: Path) -> None:
     assert supervised(code, tmp_path)[1].split() == ["0", "0", "1", "-1", "2", "-2"]
 
 
-def test_supervise__a_timeout_lets_python_say_where_it_was(tmp_path: Path) -> None:
-    ended, said = supervised("import time\ntime.sleep(60)", tmp_path, timeout_s=0.5)
-    assert ended.timed_out
+def test_supervise__no_output_is_handed_on_after_it_has_returned(tmp_path: Path) -> None:
+    written: list[bytes] = []
+    code = "import os\nfor _ in range(3000): os.write(1, b'x' * 1000)"
+    supervise([sys.executable, "-c", code], cwd=tmp_path, environ={}, on_output=written.append)
+    assert sum(map(len, written)) == 3_000_000
+
+
+def test_supervise__a_root_that_closes_its_output(tmp_path: Path) -> None:
+    ended, said = supervised(
+        "import os, time\nprint('x', flush=True)\nos.close(1)\nos.close(2)\ntime.sleep(0.3)", tmp_path
+    )
+    assert (ended.returncode, said) == (0, "x\n")
+
+
+def test_supervise__a_kernel_that_refuses_a_descriptor_of_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    ended, said = supervised("import time\nprint('x', flush=True)\ntime.sleep(0.3)", tmp_path)
+    assert (ended.returncode, said) == (0, "x\n")
+
+
+def test_supervise__a_consumer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def fail(chunk: bytes) -> None:
+        pids.append(int(chunk))
+        raise OSError("disk full")
+
+    code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
+    with pytest.raises(OSError, match="disk full"):
+        supervise([sys.executable, "-c", code], cwd=tmp_path, environ={}, on_output=fail)
+    assert not psutil.pid_exists(pids[0])
+
+
+def test_supervise__a_program_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        supervise(["no-such-program"], cwd=tmp_path, environ={}, on_output=lambda _: None)
+
+
+def test_supervise__a_deadline_lets_python_say_where_it_was(tmp_path: Path) -> None:
+    ended, said = supervised("import time\ntime.sleep(60)", tmp_path, timeout_s=1.0)
+    assert ended.timed_out == "run"
     assert "KeyboardInterrupt" in said
-    assert ended.duration_s < 5
 
 
-def test_supervise__what_ignores_every_signal_is_killed(tmp_path: Path) -> None:
-    code = "import signal, time\nfor n in (2, 15):\n signal.signal(n, signal.SIG_IGN)\ntime.sleep(60)"
-    steps = (StopStep(signal.SIGINT, 0.1), StopStep(signal.SIGTERM, 0.1))
-    ended, _ = supervised(code, tmp_path, timeout_s=0.5, stop=steps)
+def test_supervise__who_ignores_that_has_its_stacks_dumped(tmp_path: Path) -> None:
+    ended, said = supervised(STUBBORN, tmp_path, timeout_s=1.0, PYTHONFAULTHANDLER="1")
+    assert ended.timed_out == "run"
+    assert ended.returncode == -signal.SIGABRT
+    assert "Current thread" in said
+    assert 'File "<string>", line 4 in work' in said
+    assert list(tmp_path.iterdir()) == []  # no core dump
+
+
+def test_supervise__what_ignores_every_signal_is_killed_with_its_children(tmp_path: Path) -> None:
+    code = "import subprocess, signal\nfor n in (2, 6, 15): signal.signal(n, signal.SIG_IGN)\n"
+    code += "child = subprocess.Popen(['sleep', '300'])\nprint(child.pid, flush=True)\nchild.wait()"
+    ended, said = supervised(code, tmp_path, timeout_s=1.0)
     assert ended.returncode == -signal.SIGKILL
+    assert not ended.out_of_memory
+    assert not psutil.pid_exists(int(said))
+
+
+def test_supervise__silence(tmp_path: Path) -> None:
+    ended, said = supervised("import time\nprint('x', flush=True)\ntime.sleep(60)", tmp_path, silence_s=1.5)
+    assert ended.timed_out == "silence"
+    assert said.startswith("x\n")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\nwhile time.process_time() < 3: pass",
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', 'import time\\nwhile time.process_time() < 3: pass'])",
+        "import time\nfor _ in range(12): print('.', flush=True); time.sleep(0.25)",
+    ],
+    ids=["computes", "waits for a child that computes", "prints"],
+)
+def test_supervise__no_silence_is_what(tmp_path: Path, code: str) -> None:
+    ended, _ = supervised(code, tmp_path, silence_s=1.5)
+    assert (ended.timed_out, ended.returncode) == (None, 0)
 
 
 def test_supervise__cancellation(tmp_path: Path) -> None:
     cancellation = Cancellation()
     timer = threading.Timer(0.3, cancellation.set)
     timer.start()
-    ended, _ = supervised("import time\ntime.sleep(60)", tmp_path, cancellation=cancellation)
+    ended, said = supervised("import time\ntime.sleep(60)", tmp_path, cancellation=cancellation)
     assert ended.cancelled
     assert not ended.timed_out
+    assert "KeyboardInterrupt" in said
+
+
+def test_supervise__cancellation_of_what_ignores_it(tmp_path: Path) -> None:
+    cancellation = Cancellation()
+    code = "import signal, time\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\nprint('x', flush=True)"
+    argv = [sys.executable, "-c", f"{code}\ntime.sleep(60)"]
+    ended = supervise(argv, cwd=tmp_path, environ={}, on_output=lambda _: cancellation.set(), cancellation=cancellation)
+    assert (ended.cancelled, ended.returncode) == (True, -signal.SIGKILL)
+    assert ended.duration_s < 5
 
 
 @pytest.mark.parametrize("env", ["None", "{}"], ids=["child keeps the environment", "child drops the environment"])
@@ -114,8 +206,8 @@ def test_supervise__cpu_and_memory_of_the_whole_tree(tmp_path: Path) -> None:
     work = "import time; held = bytearray(80_000_000)\\nwhile time.process_time() < 0.7: pass"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', '''{work}'''])"
     ended, _ = supervised(code, tmp_path)
-    assert ended.cpu_s >= 0.6
-    assert ended.peak_memory_bytes > 80_000_000
+    assert 0.6 <= ended.resources.cpu_s < 1.5
+    assert ended.resources.peak_memory_bytes > 80_000_000
 
 
 def test_supervise__reads_stdin_to_its_end(tmp_path: Path) -> None:

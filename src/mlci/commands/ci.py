@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from mlci.commands.baseline import save
@@ -10,7 +12,7 @@ from mlci.commands.compare import compare
 from mlci.commands.gate import check_gate
 from mlci.commands.record import record_own
 from mlci.commands.report import terminal_report, write_report
-from mlci.commands.run import check_succeeded, display_for, run_all
+from mlci.commands.run import check_succeeded, display_for, follow_option, jobs_option, run_all, secrets_option
 from mlci.core.documents import Comparison, RecordsDocument
 from mlci.errors import ForbiddenError, ForgeError
 from mlci.posting.post import post_report
@@ -75,11 +77,12 @@ def _post(project: Project, comparison: Comparison, records: RecordsDocument) ->
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
 @click.option("--python", envvar="MLCI_PYTHON", help="The interpreter of the runs, or its environment's folder.")
+@jobs_option
+@follow_option
+@secrets_option
 @click.option("--post/--no-post", default=True, help="Comment and set the status, where the token may.")
 @click.pass_obj
-def command(
-    invocation: Invocation, names: tuple[str, ...], profile: str | None, python: str | None, post: bool
-) -> None:
+def command(invocation: Invocation, /, names: tuple[str, ...], post: bool, **options: Any) -> None:  # noqa: ANN401
     """Do the right thing for this event, in one step.
 
     Pull request and merge queue: plan, run, record, compare, report, post, gate. Push, schedule and dispatch on the
@@ -91,9 +94,6 @@ def command(
       mlci ci churn --profile smoke
       mlci ci --no-post            where another job posts, one that runs no code
     """
-    ci(
-        Project.open(invocation),
-        Options(names=names, profile=profile, python=python),
-        display_for(invocation),
-        posting=post,
-    )
+    asked = Options(names=names, **options)
+    display = display_for(invocation, parallel=asked.jobs != 1, follow=asked.follow)
+    ci(Project.open(invocation), asked, display, posting=post)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -18,7 +18,8 @@ from mlci.project import Invocation, Project, origin_of
 from mlci.running import jobs
 from mlci.running.display import Display
 from mlci.running.plan import only_named
-from mlci.running.session import Options, Session, label
+from mlci.running.results import Results, label
+from mlci.running.session import Options, Session
 
 
 def run_all(project: Project, options: Options, display: Display) -> RunsDocument:
@@ -37,13 +38,15 @@ def run_all(project: Project, options: Options, display: Display) -> RunsDocumen
     origin = origin_of(project)
     kept = _kept(project, origin, profile) if options.last_failed else []
     planned = tuple(run.name for run in whole.selected)
-    session = Session(project, options, display, plan, origin, planned, kept)
+    results = Results(project.workspace, plan, origin, planned, kept)
+    cancellation = Cancellation()
+    session = Session(project, options, display, plan, results, cancellation)
     session.prepare()
-    with Cancellation().listening() as cancellation:
-        session.execute(cancellation)
+    with cancellation.listening():
+        session.execute()
     if cancellation:
         raise CancelledError("stopped; what was done is in .mlci/run.json", hint="Go on with `mlci run --last-failed`.")
-    return session.document()
+    return results.document()
 
 
 def check_trusted(context: Context, *, allowed: bool) -> None:
@@ -93,11 +96,45 @@ def parameters_of(_ctx: click.Context, _option: click.Parameter, given: Sequence
     return parsed
 
 
-def display_for(invocation: Invocation) -> Display:
+def display_for(invocation: Invocation, *, parallel: bool = False, follow: bool = False) -> Display:
     """The commentary, on stderr; on a runner on stdout, where its groups are. Live only on a terminal outside CI."""
-    if invocation.actions.enabled:
-        return Display(sys.stdout, invocation.actions, live=False)
-    return Display(sys.stderr, invocation.actions, live=sys.stderr.isatty() and "CI" not in invocation.environ)
+    on_runner = invocation.actions.enabled
+    return Display(
+        sys.stdout if on_runner else sys.stderr,
+        invocation.actions,
+        live=not on_runner and sys.stderr.isatty() and "CI" not in invocation.environ,
+        parallel=parallel,
+        follow=follow,
+    )
+
+
+def jobs_of(_ctx: click.Context, _option: click.Parameter, given: str) -> int | Literal["auto"]:
+    """Parse `-j`."""
+    if given == "auto":
+        return "auto"
+    if not given.isascii() or not given.isdecimal() or int(given) < 1:
+        raise click.BadParameter(f"expected a whole number of at least 1, or auto, got {given!r}")
+    return int(given)
+
+
+jobs_option = click.option(
+    "-j",
+    "--jobs",
+    envvar="MLCI_JOBS",
+    default="1",
+    show_default=True,
+    callback=jobs_of,
+    metavar="N|auto",
+    help="How many run at once; auto: as many as cores and memory allow.",
+)
+follow_option = click.option("--follow", is_flag=True, help="Show what runs print, as they print it.")
+secrets_option = click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME",
+    help="A variable or parameter whose value is never stored or printed, beside those so named.",
+)
 
 
 @click.command("run")
@@ -112,6 +149,9 @@ def display_for(invocation: Invocation) -> Display:
 )
 @click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
 @click.option("--python", envvar="MLCI_PYTHON", help="The interpreter of the runs, or its environment's folder.")
+@jobs_option
+@follow_option
+@secrets_option
 @click.option("--fail-fast", is_flag=True, help="Start nothing more after a run that did not succeed.")
 @click.option("--last-failed", is_flag=True, help="Keep the good results of the last time and run the rest again.")
 @click.option("--allow-fork-code", is_flag=True, help="Run even where the event's rights would be a stranger's.")
@@ -126,10 +166,11 @@ def command(invocation: Invocation, /, names: tuple[str, ...], parameters: dict[
     Examples:
       mlci run
       mlci run churn -p trees=500 --profile smoke
-      mlci run --last-failed
+      mlci run -j auto --last-failed
     """
     project = Project.open(invocation)
-    document = run_all(project, Options(names=names, parameters=parameters, **options), display_for(invocation))
+    asked = Options(names=names, parameters=parameters, **options)
+    document = run_all(project, asked, display_for(invocation, parallel=asked.jobs != 1, follow=asked.follow))
     worst = max((result.status for result in document.runs), key=STATUSES.index, default="succeeded")
     invocation.actions.set_outputs({"status": worst, "workspace": str(project.workspace.folder)})
     check_succeeded(document)

@@ -2,6 +2,17 @@
 
 from mlci.config.checking import is_plain
 from mlci.config.loading import Config, load, unreadable
-from mlci.config.runs import DEFAULT_PROFILE, Run, profile_for, resolve, seconds
+from mlci.config.runs import DEFAULT_PROFILE, Run, profile_for, resolve, seconds, size
 
-__all__ = ["DEFAULT_PROFILE", "Config", "Run", "is_plain", "load", "profile_for", "resolve", "seconds", "unreadable"]
+__all__ = [
+    "DEFAULT_PROFILE",
+    "Config",
+    "Run",
+    "is_plain",
+    "load",
+    "profile_for",
+    "resolve",
+    "seconds",
+    "size",
+    "unreadable",
+]

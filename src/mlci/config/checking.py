@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from mlci.config.tables import DURATION_PATTERN, NAME_PATTERN, Table
+from mlci.config.tables import DURATION_PATTERN, NAME_PATTERN, SIZE_PATTERN, Table
 from mlci.errors import ConfigError
 
 _MAX_SHOWN = 60
@@ -24,6 +24,7 @@ _WORDS = {
 _PATTERN_WORDS = {
     NAME_PATTERN: 'a name of letters, digits, ".", "_" and "-" (at most 64, no "..")',
     DURATION_PATTERN: 'a duration such as "90s", "30m" or "1h30m"',
+    SIZE_PATTERN: 'a size such as "512K", "1.5M" or "8G"',
 }
 
 
@@ -125,6 +126,10 @@ def _words(kind: Any) -> str:  # noqa: ANN401 - any annotation
                 return f"{_words(get_args(kind)[0])}, at least {note.min_length}"
             if isinstance(note, msgspec.Meta) and note.ge is not None:
                 return f"{_words(get_args(kind)[0])} of at least {note.ge}"
+            if isinstance(note, msgspec.Meta) and note.gt is not None:
+                return f"{_words(get_args(kind)[0])} above {note.gt}"
+            if isinstance(note, msgspec.Meta) and note.max_length is not None:
+                return f"{_words(get_args(kind)[0])} of at most {note.max_length} characters"
         return _words(get_args(kind)[0])
     if get_origin(kind) in (Union, types.UnionType):
         return " or ".join(_words(item) for item in get_args(kind) if item is not type(None))

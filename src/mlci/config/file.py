@@ -8,7 +8,17 @@ import msgspec
 from msgspec import Meta, field
 
 from mlci.config.release_tables import ArtifactsTable, ModelTable, MonitorTable, TargetTable
-from mlci.config.tables import BaselineTable, GateTable, Name, ProfileTable, ReportTable, RuleTable, RunTable, Table
+from mlci.config.tables import (
+    BaselineTable,
+    CostTable,
+    GateTable,
+    Name,
+    ProfileTable,
+    ReportTable,
+    RuleTable,
+    RunTable,
+    Table,
+)
 
 
 class ConfigFile(Table, frozen=True):
@@ -27,6 +37,7 @@ class ConfigFile(Table, frozen=True):
     )
     gate: Annotated[GateTable, Meta(description="What blocks.")] = GateTable()
     report: Annotated[ReportTable, Meta(description="What is posted on GitHub.")] = ReportTable()
+    cost: Annotated[CostTable, Meta(description="What computing costs.")] = CostTable()
     artifacts: Annotated[ArtifactsTable, Meta(description="Where artifacts are kept until they are released.")] = (
         ArtifactsTable()
     )

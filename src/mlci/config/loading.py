@@ -26,9 +26,6 @@ PYPROJECT = "pyproject.toml"
 Kind = Literal["notebook", "script", "command"]
 KINDS: tuple[Kind, ...] = ("notebook", "script", "command")
 _MAX_BYTES = 1024 * 1024
-_LATER = {
-    "cost": "cost accounting",
-}
 
 
 @dataclass(frozen=True)
@@ -89,9 +86,6 @@ def load(folder: Path, *, file: Path | None, environ: Mapping[str, str]) -> Conf
     path = file.absolute() if file else _find(folder.absolute(), repository)
     shown = path.name if path.parent == folder.absolute() else _relative(path, folder)
     table = _parse(path, shown)
-    for key, what in _LATER.items():
-        if key in table:
-            raise ConfigError(f"{shown}: {key}: {what} are not part of this version of mlci", hint="Remove the table.")
     check(table, ConfigFile, file=shown)
     root = path.parent.resolve()
     settings = msgspec.convert(table, ConfigFile)

@@ -18,6 +18,7 @@ from mlci.config.tables import NAME_PATTERN, RunTable
 
 DEFAULT_PROFILE = "default"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _MERGED = ("parameters", "env")
 _GLOB = re.compile(r"[*?\[]")
 
@@ -75,6 +76,12 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([smhd])", duration))
 
 
+def size(text: str) -> int:
+    """The bytes of a size such as "1.5M"."""
+    number, unit = re.findall(r"^([\d.]+) ?([KMGT]?)", text)[0]
+    return int(float(number) * _SIZES[unit])
+
+
 def _expand(config: Config, group: str, profile: str) -> Iterator[Run]:
     values, origins = _layers(config, group, profile)
     table = msgspec.convert(values, RunTable)
@@ -92,6 +99,12 @@ def _expand(config: Config, group: str, profile: str) -> Iterator[Run]:
     for name, shown, path in files:
         if kind == "notebook" and path and path.suffix not in (".ipynb", ".py"):
             raise config.error(key, f"expected an .ipynb or a percent .py, got {shown!r}")
+        if table.reuse and "inputs" not in origins:
+            raise config.error(
+                f"runs.{group}.reuse",
+                "a run that is reused must declare its inputs",
+                hint="Say inputs = [...]: the data and files that it reads; [] if there are none.",
+            )
         cwd = _cwd(config, group, table, path if kind == "notebook" else None)
         _check_patterns(config, group, table, cwd)
         yield Run(
@@ -192,6 +205,7 @@ def _check_patterns(config: Config, group: str, table: RunTable, cwd: Path) -> N
         ("artifacts", table.artifacts),
         ("plots", table.plots),
         ("predictions", [table.predictions] if table.predictions else []),
+        ("checkpoint", [table.checkpoint] if table.checkpoint else []),
     ):
         for pattern in patterns:
             _inside(config, f"runs.{group}.{key}", cwd, pattern)

@@ -9,9 +9,11 @@ from msgspec import Meta
 
 NAME_PATTERN = r"^[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{0,63}$"
 DURATION_PATTERN = r"^(\d+(\.\d+)?[smhd] ?)+$"
+SIZE_PATTERN = r"^\d+(\.\d+)? ?([KMGT]i?)?B?$"
 
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Duration = Annotated[str, Meta(pattern=DURATION_PATTERN, description='Such as "90s", "30m" or "1h30m".')]
+Size = Annotated[str, Meta(pattern=SIZE_PATTERN, description='Such as "512K", "1.5M" or "8G", in steps of 1024.')]
 Policy = Literal["pass", "warn", "fail"]
 Tolerance = Annotated[
     float | str, Meta(description='A number in the unit of the metric, or "2%" of the absolute baseline.')
@@ -62,6 +64,17 @@ class Only(Table, frozen=True):
     events: Annotated[tuple[str, ...], Meta(description="Events of GitHub Actions, or local.")] = ()
 
 
+class Needed(Table, frozen=True):
+    """What a run needs of the machine while it runs; `mlci run -j` starts no more than fit."""
+
+    cpus: Annotated[float, Meta(gt=0, description="Cores that it keeps busy.")] = 1
+    memory: Annotated[
+        Size | None, Meta(description="What it takes at its peak; default: the peak of its last record.")
+    ] = None
+    gpu: Annotated[float, Meta(ge=0, description="GPUs; a fraction shares one.")] = 0
+    exclusive: Annotated[bool, Meta(description="Nothing else runs meanwhile.")] = False
+
+
 class RunTable(Table, frozen=True):
     """One run, or what all runs share in `[defaults]` and `[profiles.NAME]`."""
 
@@ -76,6 +89,41 @@ class RunTable(Table, frozen=True):
     args: Annotated[tuple[str, ...], Meta(description="Arguments of `script`; {name} stands for a parameter.")] = ()
     python: Annotated[str | None, Meta(description="The user's interpreter, or an environment's folder.")] = None
     timeout: Annotated[Duration | None, Meta(description="Wall-clock limit of one execution.")] = None
+    cell_timeout: Annotated[Duration | None, Meta(description="Wall-clock limit of one cell of a notebook.")] = None
+    silence_timeout: Annotated[
+        Duration | None, Meta(description="Limit of neither output nor CPU time: a hang that the others find late.")
+    ] = None
+    max_cell_output: Annotated[
+        Size, Meta(description="Of one cell's output the notebook keeps head and tail; all of it lies beside it.")
+    ] = "1M"
+    max_output: Annotated[Size, Meta(description="The same for all outputs of a notebook, or for a log.")] = "64M"
+    deterministic: Annotated[
+        bool,
+        Meta(
+            description="Fix PYTHONHASHSEED, one thread for numerical libraries, MPLBACKEND=Agg; in a notebook, in "
+            "place of the last, the seeds of random, numpy and torch when it imports them."
+        ),
+    ] = False
+    preload: Annotated[
+        tuple[str, ...],
+        Meta(description="Modules that the processes of notebooks are forked with, already imported (Linux)."),
+    ] = ()
+    resources: Annotated[Needed, Meta(description="What it needs of the machine while it runs.")] = Needed()
+    reuse: Annotated[
+        bool,
+        Meta(description="Take the last result while code, parameters, environment and `inputs` are the same."),
+    ] = False
+    checkpoint: Annotated[
+        str | None,
+        Meta(
+            description="A folder that is kept when the run does not succeed; the next attempt finds it again, and "
+            "MLCI_RESUME=1. Relative to the working directory."
+        ),
+    ] = None
+    secrets: Annotated[
+        tuple[str, ...],
+        Meta(description="Variables and parameters whose values are never stored or printed, beside those so named."),
+    ] = ()
     cwd: Annotated[
         str | None,
         Meta(description="Working directory; default: the notebook's folder, else the configuration's."),
@@ -149,6 +197,14 @@ class BaselineTable(Table, frozen=True):
     ] = None
     also_gates: Annotated[bool, Meta(description="What is worse than that version fails, too.")] = False
     options: Annotated[dict[str, Any], Meta(description="Options of the store, such as `path` of a folder.")] = {}
+
+
+class CostTable(Table, frozen=True):
+    """What computing costs, so that record and report can say it."""
+
+    cpu_hour: Annotated[float, Meta(ge=0, description="Price of an hour of CPU time.")] = 0.0
+    gpu_hour: Annotated[float, Meta(ge=0, description="Price of an hour of one GPU that a run has asked for.")] = 0.0
+    currency: Annotated[str, Meta(max_length=8, description="How amounts are labelled.")] = "USD"
 
 
 class ReportTable(Table, frozen=True):

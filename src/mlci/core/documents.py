@@ -71,6 +71,13 @@ class Metric(Document, frozen=True):
     series: tuple[tuple[float, float], ...] = ()
 
 
+class Location(Document, frozen=True):
+    """A line of a file as it lies in the repository."""
+
+    file: str  # relative to the configuration
+    line: int  # 1-based
+
+
 class Failure(Document, frozen=True):
     """Why a run did not succeed, in the user's terms."""
 
@@ -82,6 +89,8 @@ class Failure(Document, frozen=True):
     cell: int | None = None  # 1-based position among all cells of the source notebook
     line: int | None = None  # 1-based line within the cell, or within `file` where there is no cell
     traceback: str | None = None  # plain text, shortened
+    # Where annotations belong, the innermost of the user's own files first; a cell's line as its line in the .ipynb.
+    at: tuple[Location, ...] = ()
 
 
 class Cell(Document, frozen=True):
@@ -90,13 +99,34 @@ class Cell(Document, frozen=True):
     index: int  # 1-based position among all cells of the source notebook
     status: Literal["completed", "failed", "pending", "running"]
     duration_s: float | None = None
+    cpu_s: float | None = None  # of the kernel's process tree while the cell ran
+    peak_memory_bytes: int | None = None  # likewise, resident
 
 
 class Resources(Document, frozen=True):
     """What the process tree of a run used."""
 
     cpu_s: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int  # resident; what processes share counts once for each
+    peak_pss_bytes: int | None = None  # proportional: what processes share is divided among them
+    gpu_memory_bytes: int | None = None  # the peak over all GPUs, of this tree's processes
+    gpu_utilisation: float | None = None  # mean over the run of the busiest GPU in use, 0 to 1
+
+
+class Cost(Document, frozen=True):
+    """What computing cost, at the prices of `[cost]`."""
+
+    amount: float
+    currency: str
+
+
+class Attempt(Document, frozen=True):
+    """An earlier attempt of an execution, that left a checkpoint to go on from."""
+
+    status: Status
+    started_at: str  # ISO 8601, UTC
+    duration_s: float
+    run_url: str | None = None
 
 
 class Artifact(Document, frozen=True):
@@ -114,6 +144,7 @@ class Outputs(Document, frozen=True):
     notebook: str | None = None
     log: str | None = None
     plots: tuple[Artifact, ...] = ()
+    spilled: tuple[str, ...] = ()  # whole outputs of cells of which the notebook keeps head and tail
 
 
 class Environment(Document, frozen=True):
@@ -145,6 +176,9 @@ class RunResult(Document, frozen=True):
     outputs: Outputs = Outputs()
     environment: Environment = Environment()
     inputs: dict[str, str] = {}  # path -> sha256 of its content, or a DVC digest
+    notes: tuple[str, ...] = ()  # one line each: what a reader should know, such as a kernel that was started twice
+    attempts: tuple[Attempt, ...] = ()  # earlier ones, the oldest first
+    cost: Cost | None = None
 
 
 class RunsDocument(Document, frozen=True):
@@ -178,6 +212,10 @@ class Record(Document, frozen=True):
     resources: Resources | None = None  # CPU summed, memory the highest over seeds
     environment: Environment = Environment()
     inputs: dict[str, str] = {}
+    reused: bool = False  # every execution was reused
+    notes: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    cost: Cost | None = None  # sum over seeds
     format: int = FORMAT
 
 

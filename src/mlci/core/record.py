@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from mlci.core.cost import add
 from mlci.core.documents import (
     STATUSES,
     Failure,
@@ -82,7 +83,7 @@ def _fold_run(attempts: Sequence[_Attempt]) -> Record:
     worst = max(results, key=lambda result: STATUSES.index(result.status))
     good = [(result.seed, result.metrics) for result in results if result.status == "succeeded"]
     first = results[0]
-    used = [result.resources for result in results if result.resources]
+    earlier = [attempt for result in results for attempt in result.attempts]
     return Record(
         name=first.name,
         profile=first.profile,
@@ -96,14 +97,46 @@ def _fold_run(attempts: Sequence[_Attempt]) -> Record:
         artifacts=first.artifacts,
         outputs=tuple(result.outputs for result in sorted(results, key=lambda result: result is not worst)),
         duration_s=round(sum(result.duration_s for result in results), 3),
-        resources=Resources(
-            cpu_s=round(sum(item.cpu_s for item in used), 3),
-            peak_memory_bytes=max(item.peak_memory_bytes for item in used),
-        )
-        if used
-        else None,
+        resources=_resources(results),
         environment=first.environment,
         inputs=first.inputs,
+        reused=all(result.reused for result in results),
+        notes=_notes(results),
+        attempts=tuple(sorted(earlier, key=lambda attempt: attempt.started_at)),
+        cost=add(result.cost for result in results),
+    )
+
+
+def _resources(results: Sequence[RunResult]) -> Resources | None:
+    """CPU time summed, peaks the highest, utilisation the mean over the time that each seed took."""
+    metered = [(result.resources, result.duration_s) for result in results if result.resources]
+    if not metered:
+        return None
+    used = [item for item, _ in metered]
+    busy = [(item.gpu_utilisation, took) for item, took in metered if item.gpu_utilisation is not None]
+    whole = sum(took for _, took in busy)
+    return Resources(
+        cpu_s=round(sum(item.cpu_s for item in used), 3),
+        peak_memory_bytes=max(item.peak_memory_bytes for item in used),
+        peak_pss_bytes=_highest(item.peak_pss_bytes for item in used),
+        gpu_memory_bytes=_highest(item.gpu_memory_bytes for item in used),
+        gpu_utilisation=round(sum(share * took for share, took in busy) / whole, 4) if whole else None,
+    )
+
+
+def _highest(values: Iterable[int | None]) -> int | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _notes(results: Sequence[RunResult]) -> tuple[str, ...]:
+    """Each note once, with its seeds where not all of them say it."""
+    said: dict[str, list[int | None]] = {}
+    for result in results:
+        for note in dict.fromkeys(result.notes):
+            said.setdefault(note, []).append(result.seed)
+    return tuple(
+        note if len(seeds) == len(results) else f"seed {', '.join(map(str, seeds))}: {note}"
+        for note, seeds in said.items()
     )
 
 

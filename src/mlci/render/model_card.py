@@ -13,7 +13,8 @@ from mlci.core.documents import Metric
 from mlci.core.release import Release
 from mlci.render.front_matter import About, front_matter
 from mlci.render.markdown import code, fence, inline
-from mlci.render.report import Line, Link, Quoted, said
+from mlci.render.parts import Line, Link, Quoted, said
+from mlci.render.runs import money
 from mlci.render.text import counted, duration, number, pair, plain, signed, size
 
 _WIDTH = 400  # characters of one piece of prose: `plain` would cut what is longer than a line
@@ -164,6 +165,8 @@ def _cost(release: Release) -> Iterator[Line]:
     if record.resources:
         yield (f"CPU {duration(record.resources.cpu_s)}",)
         yield (f"Peak memory {size(record.resources.peak_memory_bytes)}",)
+    if record.cost:
+        yield ("Cost ", *money(record.cost))
 
 
 def _files(release: Release) -> str:

@@ -5,64 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mlci.core.documents import BaselineRef, Comparison, Delta, Record
-from mlci.render.text import counted, duration, headline, number, pair, signed, size
+from mlci.core.documents import Comparison, Delta, Record
+from mlci.render import runs
+from mlci.render.parts import Block, Line, Link, Quoted, Section, Table, said
+from mlci.render.text import counted, headline, number, pair, signed
+
+__all__ = ["Block", "Line", "Link", "Meta", "Quoted", "Report", "Section", "Table", "build", "said"]
 
 _MAX_POINTS = 4  # problems above the fold; the rest is counted there and listed below
-_MAX_TRACEBACK_LINES = 40
-
-
-@dataclass(frozen=True)
-class Quoted:
-    """Somebody else's words; every renderer makes them inert.
-
-    Args:
-        text: What they say.
-        prose: It reads as a sentence, unlike a name, a path or a command.
-    """
-
-    text: str
-    prose: bool = False
-
-
-@dataclass(frozen=True)
-class Link:
-    """A link of mlci's own; the URL comes from the forge or the runner, never from a run."""
-
-    text: str
-    url: str
-
-
-Line = tuple[str | Quoted | Link, ...]
-
-
-def said(text: str) -> Quoted:
-    """A sentence of somebody else's, such as a reason."""
-    return Quoted(text, prose=True)
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under headers."""
-
-    headers: tuple[str, ...]
-    rows: tuple[tuple[Line, ...], ...]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Text of many lines, such as a traceback."""
-
-    caption: Line
-    text: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part below the fold."""
-
-    title: str
-    body: tuple[Line | Table | Block, ...]
 
 
 @dataclass(frozen=True)
@@ -108,13 +58,13 @@ def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Repo
     points = [*_failed_runs(records), *_gate_points(comparison)]
     if len(points) > _MAX_POINTS:
         points = [*points[: _MAX_POINTS - 1], (f"and {len(points) - _MAX_POINTS + 1} more, below",)]
-    cost = _cost(records)
     baseline = _baseline_line(comparison, meta)
     clean = comparison.verdict == "pass" and not comparison.blocks and not points
     ran = any(record.status != "skipped" for record in records)
     files: Line = (" · ", Link("notebooks and logs", meta.files_url)) if meta.files_url and ran and clean else ()
     where = _where(comparison, records, meta)
-    footer: list[Line] = [(*baseline, f" · {cost}" if ran else "", *files)]
+    cost: Line = (" · ", *runs.took(records)) if ran else ()
+    footer: list[Line] = [(*baseline, *cost, *files)]
     if not clean and where:
         footer.append(("Executed notebook or log: ", Quoted(where), *_uploaded(meta)))
     if not clean:
@@ -134,16 +84,7 @@ def _failed_runs(records: Sequence[Record]) -> Iterator[Line]:
     for record in records:
         if record.status in ("succeeded", "skipped") and not record.error:
             continue
-        yield (Quoted(record.name), f" {record.status}", *_place(record), ": ", Quoted(_message(record)))
-
-
-def _place(record: Record) -> Line:
-    error = record.error
-    if error is None or error.file is None:
-        return ()
-    cell = f", cell {error.cell}" if error.cell else ""
-    line = f", line {error.line}" if error.line else ""
-    return (" in ", Quoted(error.file), f"{cell}{line}")
+        yield (Quoted(record.name), f" {record.status}", *runs.place(record), ": ", Quoted(_message(record)))
 
 
 def _message(record: Record) -> str:
@@ -233,23 +174,15 @@ def _uploaded(meta: Meta) -> Line:
     return (", in the workflow's artifact if it uploads one",) if meta.uploaded else ()
 
 
-def _cost(records: Sequence[Record]) -> str:
-    """What all of it took: wall time, and CPU time and memory where they were metered."""
-    took = f"took {duration(sum(record.duration_s for record in records))}"
-    used = [record.resources for record in records if record.resources]
-    if not used:
-        return took
-    cpu = duration(sum(item.cpu_s for item in used))
-    return f"{took}, CPU {cpu}, peak {size(max(item.peak_memory_bytes for item in used))}"
-
-
 def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Iterator[Section]:
     gated = [delta for delta in comparison.deltas if delta.gate != "none"]
     other = [delta for delta in comparison.deltas if delta.gate == "none"]
     yield Section(f"Gated metrics ({len(gated)})", _metrics(gated, gated=True))
     yield Section(f"Other metrics ({len(other)})", _metrics(other, gated=False))
     ran = [record for record in records if record.status != "skipped"]
-    yield Section(f"Runs ({len(ran)})", _runs(ran, comparison))
+    yield Section(f"Runs ({len(ran)})", runs.table(ran, comparison))
+    attempts = tuple(runs.attempts(ran))
+    yield Section(f"Earlier attempts ({len(attempts)})", attempts)
     skipped = [record for record in records if record.status == "skipped"]
     yield Section(
         f"Skipped ({len(skipped)})",
@@ -261,8 +194,11 @@ def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> 
         f"Changed since the baseline ({len(changed)})",
         tuple((Quoted(run), ": ", said(line)) for run, line in changed),
     )
-    yield Section("Tracebacks", tuple(_tracebacks(records)))
-    yield Section("Files", tuple(_files(records, meta)))
+    yield Section("Tracebacks", tuple(runs.tracebacks(records)))
+    notes = tuple(runs.notes(records))
+    yield Section(f"Notes ({len(notes)})", notes)
+    measured: Line = ("Measured by ", Link("this workflow run", meta.run_url)) if meta.run_url else ()
+    yield Section("Files", (*runs.files(records, meta.workspace), *((measured,) if measured else ())))
 
 
 def _metrics(deltas: Sequence[Delta], *, gated: bool) -> tuple[Table, ...]:
@@ -303,31 +239,6 @@ def _verdict(delta: Delta) -> str:
     return delta.verdict
 
 
-def _runs(records: Sequence[Record], comparison: Comparison) -> tuple[Table, ...]:
-    if not records:
-        return ()
-    rows = tuple(_run_row(record, comparison.baselines.get(record.name)) for record in records)
-    return (Table(("Run", "Status", "Seeds", "Duration", "CPU", "Peak memory"), rows),)
-
-
-def _run_row(record: Record, baseline: BaselineRef | None) -> tuple[Line, ...]:
-    used = record.resources
-    before = duration(baseline.duration_s) if baseline and baseline.duration_s is not None else None
-    memory = size(baseline.peak_memory_bytes) if baseline and baseline.peak_memory_bytes else None
-    return (
-        (Quoted(record.name),),
-        (record.status,),
-        (str(len(record.seeds) or "–"),),
-        (_was(duration(record.duration_s), before),),
-        (duration(used.cpu_s) if used else "–",),
-        (_was(size(used.peak_memory_bytes) if used else "–", memory),),
-    )
-
-
-def _was(now: str, before: str | None) -> str:
-    return f"{now} (was {before})" if before else now
-
-
 def _baselines(comparison: Comparison) -> Iterator[Line]:
     for run, ref in comparison.baselines.items():
         if ref.commit is None:
@@ -337,28 +248,3 @@ def _baselines(comparison: Comparison) -> Iterator[Line]:
         note: Line = ("; ", said(ref.reason)) if ref.reason else ()
         beside: Line = ("; deployed is ", Quoted(ref.deployed)) if ref.deployed else ()
         yield (Quoted(run), ": ", Quoted(ref.commit[:12]), f", {_distance(ref.distance)}", *when, *note, *beside)
-
-
-def _tracebacks(records: Sequence[Record]) -> Iterator[Block]:
-    for record in records:
-        if record.error and record.error.traceback:
-            lines = record.error.traceback.rstrip().splitlines()
-            cut = ["…"] if len(lines) > _MAX_TRACEBACK_LINES else []
-            yield Block((Quoted(record.name), *_place(record)), "\n".join([*cut, *lines[-_MAX_TRACEBACK_LINES:]]))
-
-
-def _files(records: Sequence[Record], meta: Meta) -> Iterator[Line]:
-    for record in records:
-        for outputs in record.outputs:
-            kept = [outputs.notebook, outputs.log, *(plot.stored for plot in outputs.plots)]
-            for path in filter(None, kept):
-                yield (Quoted(record.name), ": ", Quoted(f"{meta.workspace}/{path}"))
-        for artifact in record.artifacts:
-            yield (
-                Quoted(record.name),
-                ": ",
-                Quoted(artifact.path),
-                f", {size(artifact.size)}, sha256 {artifact.sha256[:12]}",
-            )
-    if meta.run_url:
-        yield ("Measured by ", Link("this workflow run", meta.run_url))

@@ -50,6 +50,8 @@ def signed(change: float) -> str:
 
 def duration(seconds: float) -> str:
     """Such as "0.4 s", "12 s", "3 min 20 s", "1 h 05 min"."""
+    if not math.isfinite(seconds):
+        return "an unknown time"
     if seconds < _SHORT:
         return f"{seconds:.1f} s"
     whole = round(seconds)

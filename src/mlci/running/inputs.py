@@ -17,9 +17,12 @@ from mlci.config import Config, Run
 from mlci.errors import ConfigError
 
 _GLOB = re.compile(r"[*?\[]")
-_IGNORED = {".git", ".mlci", ".ipynb_checkpoints", "__pycache__"}
+_IGNORED = {".git", ".mlci", ".mlci-reuse", ".ipynb_checkpoints", "__pycache__"}
 _CHUNK = 1024 * 1024
-_NOT_INPUTS = ("parameters", "rules", "only", "timeout", "pass-env", "needs")
+_NOT_INPUTS = (
+    *("parameters", "rules", "only", "needs", "pass-env", "timeout", "cell-timeout", "silence-timeout"),
+    *("max-cell-output", "max-output", "preload", "resources", "reuse", "checkpoint", "secrets"),
+)
 
 
 def fingerprint(config: Config, run: Run) -> dict[str, str]:

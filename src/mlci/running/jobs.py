@@ -6,18 +6,20 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlci import process, userlib
-from mlci.config import Config, Run
+from mlci.config import Config, Run, seconds, size
+from mlci.core.redaction import Redactor, find_secrets
 from mlci.errors import UsageError
-from mlci.plugins.executors.interface import Job
+from mlci.plugins.executors.interface import Deadlines, Job, OutputLimits
 
 SEED = "seed"
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MAX_SOURCE = 2 * 1024 * 1024
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def unreceived(config: Config, run: Run, names: Iterable[str]) -> dict[str, str]:
@@ -55,6 +57,10 @@ def make(
     outputs: Path,
     logged: Path,
     environ: Mapping[str, str],
+    repository: Path,
+    gpus: Sequence[str] = (),
+    secrets: Iterable[str] = (),
+    follow: bool = False,
 ) -> Job:
     """The job for one execution of `run`.
 
@@ -66,20 +72,28 @@ def make(
         outputs: The folder for what mlci keeps of it.
         logged: Where `log_metric` appends.
         environ: mlci's own environment.
+        repository: The folder of the user's own code.
+        gpus: Those that it has to itself, or shares, as CUDA_VISIBLE_DEVICES calls them.
+        secrets: Names of variables and parameters whose values are hidden, beside those that look so.
+        follow: Whether somebody reads what it prints while it runs.
     """
+    table = run.table
     given = {**parameters, **({SEED: seed} if seed is not None else {})}
     path = [str(Path(userlib.__file__).parent), *filter(None, [environ.get("PYTHONPATH")])]
+    own = {name: fill(value, given) for name, value in table.env.items()}
     extra = {
+        **{name: value for name, value in _customary(run).items() if name not in environ},
         # What a run printed before it was killed is in its log.
         "PYTHONUNBUFFERED": "1",
-        **{name: fill(value, given) for name, value in run.table.env.items()},
+        **({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}),
+        **own,
         "PYTHONPATH": os.pathsep.join(path),
         "MLCI_RUN": run.name,
         "MLCI_METRICS": str(logged),
         "MLCI_PARAMETERS": json.dumps(given),
         **({"MLCI_SEED": str(seed)} if seed is not None else {}),
     }
-    child = process.child_environ(environ, extra=extra, pass_env=run.table.pass_env)
+    child = process.child_environ(environ, extra=extra, pass_env=table.pass_env)
     if seed is None:
         child.pop("MLCI_SEED", None)
     return Job(
@@ -89,12 +103,31 @@ def make(
         cwd=run.cwd,
         environ=child,
         outputs=outputs,
+        repository=repository,
         python=python,
         argv=_argv(run, given, python),
         notebook=run.path if run.kind == "notebook" else None,
         parameters=given if run.kind == "notebook" else {},
-        timeout_s=run.timeout_s,
+        deadlines=Deadlines(
+            run_s=run.timeout_s,
+            cell_s=seconds(table.cell_timeout) if table.cell_timeout else None,
+            silence_s=seconds(table.silence_timeout) if table.silence_timeout else None,
+        ),
+        limits=OutputLimits(cell=size(table.max_cell_output), total=size(table.max_output)),
+        redactor=Redactor(find_secrets(environ, own, given, named=(*secrets, *table.secrets))),
+        deterministic_seed=(seed or 0) if table.deterministic else None,
+        follow=follow,
     )
+
+
+def _customary(run: Run) -> dict[str, str]:
+    """Variables that a run gets where its user has not set them."""
+    found = {"PYTHONFAULTHANDLER": "1"}
+    if run.table.deterministic:
+        found |= {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", **dict.fromkeys(_ONE_THREAD, "1")}
+        if run.kind != "notebook":  # where the kernel's own choice is what puts pictures into cells
+            found["MPLBACKEND"] = "Agg"
+    return found
 
 
 def fill(text: str, parameters: Mapping[str, Any]) -> str:

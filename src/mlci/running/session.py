@@ -1,31 +1,34 @@
-"""Executes a plan, one run and seed after the other, and keeps `run.json` whole after each."""
+"""Executes a plan: what may run beside each other does, and each result is on disk as soon as it is known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from mlci.config import DEFAULT_PROFILE, Run
-from mlci.core.documents import Failure, Origin, Outputs, RunResult, RunsDocument
-from mlci.errors import ConfigError, MetricError, UsageError
-from mlci.plugins import registry
+from mlci.config import Run
+from mlci.config.loading import Kind
+from mlci.core.documents import Failure, RunResult
 from mlci.plugins.executors.command import CommandExecutor
-from mlci.plugins.executors.interface import Executor, Job, Outcome
-from mlci.plugins.executors.notebook.executor import NotebookExecutor
+from mlci.plugins.executors.interface import Executor, Outcome
+from mlci.plugins.executors.notebook.servers import KernelServers
 from mlci.process import Cancellation
 from mlci.project import Project
-from mlci.running import interpreter, jobs, outputs
+from mlci.running import machine, reuse
+from mlci.running.beforehand import Prepared, prepare
 from mlci.running.display import Display
-from mlci.running.inputs import fingerprint
+from mlci.running.executions import executions, last_records
 from mlci.running.plan import NOT_NAMED, Plan
-from mlci.workspace import RUNS
+from mlci.running.results import Results, label, result_of
+from mlci.running.schedule import Capacity, Execution, Placed, decide
+from mlci.running.underway import UnderWay, made
+from mlci.running.workers import Event, Worker, Workers
 
-METRICS = "metrics.jsonl"
-_MAX_TRACEBACK = 20_000
+_TICK_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,9 @@ class Options:
     fail_fast: bool = False
     last_failed: bool = False
     allow_fork_code: bool = False
+    jobs: int | Literal["auto"] = 1
+    follow: bool = False
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass
@@ -49,233 +55,195 @@ class Session:
     options: Options
     display: Display
     plan: Plan
-    origin: Origin
-    planned: tuple[str, ...]  # what the whole plan selects, on whichever machine
-    results: list[RunResult]
-    _python: dict[str, interpreter.Interpreter] = field(default_factory=dict, init=False)
-    _given: dict[str, dict[str, Any]] = field(default_factory=dict, init=False)
-    _executors: dict[str, Executor] = field(default_factory=dict, init=False)
+    results: Results
+    cancellation: Cancellation
+    _executors: dict[Kind, Executor] = field(default_factory=dict, init=False)
+    _servers: KernelServers = field(default_factory=KernelServers, init=False)
+    _cache: reuse.Reuse | None = field(default=None, init=False)
+    _prepared: dict[str, Prepared] = field(default_factory=dict, init=False)
+    _waiting: dict[Execution, Run] = field(default_factory=dict, init=False)
+    _begun: set[str] = field(default_factory=set, init=False)
+    _under_way: list[UnderWay] = field(default_factory=list, init=False)
+    _ahead: UnderWay | None = field(default=None, init=False)
+    _not_ahead: set[Execution] = field(default_factory=set, init=False)  # to prepare it has failed once
 
     def prepare(self) -> None:
         """Refuse everything that can be wrong before the first execution."""
-        taken: set[str] = set()
-        for run in self.plan.selected:
-            self._interpreter(run)
-            self._check_readers(run)
-            self._given[run.name] = self._receivable(run)
-            taken |= self._given[run.name].keys()
-        for name in self.options.parameters:
-            if name not in taken and self.plan.selected:
-                raise UsageError(f"-p {name}: no selected run can receive this parameter")
-        self._executors = {
-            "notebook": NotebookExecutor(dict(self.project.invocation.environ)),
-            "script": CommandExecutor(),
-            "command": CommandExecutor(),
-        }
+        options = self.options
+        self._prepared = prepare(self.project, self.plan, python=options.python, parameters=options.parameters)
+        context = self.project.context
+        if any(run.table.reuse for run in self.plan.selected):
+            self._cache = reuse.Reuse.open(
+                self.project.invocation.environ,
+                root=self.project.config.root,
+                workspace=self.project.workspace.folder,
+                origin=self.results.origin,
+                trusted=context.on_default_branch or not context.in_actions,
+            )
 
-    def execute(self, cancellation: Cancellation) -> None:
-        """Run everything; the document on disk is whole after each execution, and before the first."""
-        self._expect_all()
-        stopped: str | None = None
-        for item in self.plan.items:
-            if item.reason == NOT_NAMED and self._has(item.run):
-                continue
-            reason = item.reason or stopped or self._unmet(item.run)
-            if reason:
-                needs = reason.startswith("needs ") and item.selected
-                error = Failure(kind="needs", message=reason) if needs else None
-                self._keep(_result(item.run, "skipped", reason=reason, error=error))
-                continue
-            for seed in item.run.table.seeds or (None,):
-                if self._succeeded_before(item.run, seed):
-                    continue
-                result = (
-                    _result(
-                        item.run,
-                        "cancelled",
-                        seed=seed,
-                        error=Failure(kind="cancelled", message="never started"),
-                    )
-                    if cancellation
-                    else self._one(item.run, seed, cancellation)
-                )
-                self._keep(result)
-                if self.options.fail_fast and result.status != "succeeded":
-                    stopped = f"--fail-fast, and {item.run.name} did not succeed"
-
-    def _expect_all(self) -> None:
-        """Write down every execution that is due as lost: so it stays where mlci itself is killed before its end."""
-        error = Failure(kind="lost", message="mlci itself was ended before this had finished")
+    def execute(self) -> None:
+        """Run everything that is due."""
         due = [
-            _result(item.run, "crashed", seed=seed, error=error)
+            (item.run, seed)
             for item in self.plan.items
             if item.selected
             for seed in item.run.table.seeds or (None,)
-            if not self._succeeded_before(item.run, seed)
+            if not self.results.succeeded(item.run, seed)
         ]
-        renewed = {(result.name, result.seed) for result in due}
-        self.results = [old for old in self.results if (old.name, old.seed) not in renewed] + due
-        self.project.workspace.write(RUNS, self.document())
-
-    def document(self) -> RunsDocument:
-        """`run.json` as it is now."""
-        return RunsDocument(
-            origin=self.origin, planned=self.planned, runs=tuple(self.results), profile=self.plan.profile
-        )
-
-    def _one(self, run: Run, seed: int | None, cancellation: Cancellation) -> RunResult:
-        project, python = self.project, self._interpreter(run)
-        folder = project.workspace.outputs(run.name, seed)
-        logged = folder / METRICS
-        job = jobs.make(
-            run,
-            seed=seed,
-            parameters=self._given[run.name],
-            python=python.path,
-            outputs=folder,
-            logged=logged,
-            environ=project.invocation.environ,
-        )
-        before = outputs.snapshot(run.cwd, outputs.declared(run.table))
-        inputs = fingerprint(project.config, run)
-        with self.display.running(job.label) as progress:
-            outcome = self._executors[run.kind].execute(job, progress=progress, cancellation=cancellation)
-            collected = outputs.collect(
-                run.table,
-                cwd=run.cwd,
-                repository=project.config.repository,
-                before=before,
-                folder=folder,
-                workspace=project.workspace.folder,
-                logged=logged,
-                notebook=folder / outcome.outputs.notebook if outcome.outputs.notebook else None,
-            )
-            result = self._assembled(run, seed, job, outcome, collected, python, inputs)
-            for warning in outcome.warnings:
-                self.display.note(f"{job.label}: {warning}")
-            self.display.done(job.label, result)
-        return result
-
-    def _assembled(
-        self,
-        run: Run,
-        seed: int | None,
-        job: Job,
-        outcome: Outcome,
-        collected: outputs.Collected,
-        python: interpreter.Interpreter,
-        inputs: dict[str, str],
-    ) -> RunResult:
-        status, error = outcome.status, outcome.error
-        if status == "succeeded" and collected.problems:
-            messages = "; ".join(problem.message for problem in collected.problems)
-            status, error = "failed", msgspec.structs.replace(collected.problems[0], message=messages)
-        relative = job.outputs.relative_to(self.project.workspace.folder).as_posix()
-        return _result(
-            run,
-            status,
-            seed=seed,
-            command=jobs.reproduction(
-                run, profile=self.plan.profile, default_profile=DEFAULT_PROFILE, given=self.options.parameters
-            ),
-            parameters=dict(self._given[run.name]),
-            duration_s=round(outcome.duration_s, 3),
-            resources=outcome.resources,
-            cells=outcome.cells,
-            error=self._shortened(error),
-            metrics=collected.metrics,
-            artifacts=collected.artifacts,
-            outputs=Outputs(
-                notebook=f"{relative}/{outcome.outputs.notebook}" if outcome.outputs.notebook else None,
-                log=f"{relative}/{outcome.outputs.log}" if outcome.outputs.log else None,
-                plots=collected.plots,
-            ),
-            environment=python.environment,
-            inputs=inputs,
-        )
-
-    def _shortened(self, error: Failure | None) -> Failure | None:
-        if error is None:
-            return None
-        file = error.file
-        if file and Path(file).is_relative_to(self.project.config.root):
-            file = Path(file).relative_to(self.project.config.root).as_posix()
-        traceback = error.traceback[-_MAX_TRACEBACK:] if error.traceback else None
-        return msgspec.structs.replace(error, file=file, traceback=traceback)
-
-    def _keep(self, result: RunResult) -> None:
-        def replaced(old: RunResult) -> bool:
-            if old.name != result.name:
-                return False
-            either_skipped = "skipped" in (old.status, result.status)
-            return either_skipped or old.seed == result.seed
-
-        place = next((i for i, old in enumerate(self.results) if replaced(old)), len(self.results))
-        kept = [old for old in self.results if not replaced(old)]
-        self.results = [*kept[:place], result, *kept[place:]]
-        self.project.workspace.write(RUNS, self.document())
-        if result.status == "skipped":
-            self.display.done(label(result), result)
-
-    def _check_readers(self, run: Run) -> None:
-        for position, file in enumerate(run.table.metric_files):
-            try:
-                if file.format:
-                    registry.plugin_class("readers", file.format)
-                elif PurePath(file.path).suffix:
-                    outputs.reader_of(PurePath(file.path))
-            except (ConfigError, MetricError) as error:
-                key = f"runs.{run.group}.metrics[{position}]"
-                raise self.project.config.error(key, error.message, hint=error.hint) from None
-
-    def _interpreter(self, run: Run) -> interpreter.Interpreter:
-        environ = self.project.invocation.environ
-        path, _ = interpreter.find(
-            self.project.config.root, asked=self.options.python, configured=run.table.python, environ=environ
-        )
-        if path not in self._python:
-            self._python[path] = interpreter.probe(path, environ=environ)
-        if run.kind == "notebook":
-            interpreter.require_ipykernel(self._python[path], run.name)
-        return self._python[path]
-
-    def _receivable(self, run: Run) -> dict[str, Any]:
-        """The parameters for `run`: those of profile and command line only where it can receive them."""
-        offered = {**run.table.parameters, **self.options.parameters}
-        received, refused = jobs.receivable(self.project.config, run, offered)
-        if jobs.SEED in refused and run.table.seeds:
-            raise self.project.config.error(
-                f"runs.{run.group}.seeds",
-                f"the seed would be ignored: {refused[jobs.SEED]}",
-                hint="Seeds that nothing receives would be equal results, read as no noise.",
-            )
-        for name in run.own_parameters & refused.keys():
-            raise self.project.config.error(
-                f"runs.{run.group}.parameters.{name}", f"it would be ignored: {refused[name]}"
-            )
-        return received
-
-    def _unmet(self, run: Run) -> str | None:
+        self.results.expect(due)
         for item in self.plan.items:
-            if item.run.group in run.table.needs:
-                mine = [result for result in self.results if result.name == item.run.name]
-                if not mine or any(result.status != "succeeded" for result in mine):
-                    return f"needs {item.run.name}, which did not succeed"
-        return None
+            if item.reason and not (item.reason == NOT_NAMED and self.results.has(item.run)):
+                self._skip(item.run, item.reason)
+        gpus = machine.gpus(self.project.invocation.environ)
+        capacity = machine.capacity(self.options.jobs, len(gpus))
+        alone = capacity.jobs == 1 or len(due) == 1
+        records = {} if alone else last_records(self.project, {run.name: run for run, _ in due}.values())
+        self._waiting = executions(self.plan, due, records)
+        with closing(self.display), closing(self._servers), Workers() as workers:
+            changed = True
+            while self._waiting or self._under_way:
+                if self.cancellation:
+                    self._cancel(workers)
+                elif changed:
+                    self._advance(workers, capacity, gpus)
+                self.display.waiting = len(self._waiting)
+                self.display.tick()
+                events = workers.events(_TICK_S)
+                for worker, event in events:
+                    self._take(worker, event)
+                changed = any(isinstance(event, Outcome) for _, event in events)
 
-    def _has(self, run: Run) -> bool:
-        return any(result.name == run.name for result in self.results)
+    def _advance(self, workers: Workers, capacity: Capacity, gpus: Sequence[str]) -> None:
+        """Start what may start now, and prepare what comes next."""
+        self._drop_unmet()
+        while True:
+            decision = decide(list(self._waiting), [item.placed for item in self._under_way], capacity)
+            run = [self._begin(workers, placed, [gpus[n] for n in placed.gpus]) for placed in decision.start]
+            if all(run):  # else there is room for more
+                break
+            self._drop_unmet()
+        if decision.ahead and not self._ahead and decision.ahead not in self._not_ahead:
+            self._ahead = self._made(Placed(decision.ahead))
+            self._launch(workers, self._ahead)
 
-    def _succeeded_before(self, run: Run, seed: int | None) -> bool:
-        return any(
-            (result.name, result.seed, result.status) == (run.name, seed, "succeeded") for result in self.results
+    def _made(self, placed: Placed, gpus: Sequence[str] = ()) -> UnderWay:
+        execution = placed.execution
+        return made(
+            self.project,
+            placed,
+            self._waiting[execution],
+            self._prepared[execution.name],
+            origin=self.results.origin,
+            reproduction=self.options.parameters,
+            gpus=gpus,
+            secrets=self.options.secrets,
+            follow=self.options.follow or self.project.invocation.actions.enabled,
+            cache=self._cache,
         )
 
+    def _launch(self, workers: Workers, item: UnderWay) -> Worker:
+        """Give it a worker, which waits for its turn."""
+        if item.run.kind == "notebook":
+            python, preload = item.prepared.python.path, item.run.table.preload
+            self._servers.start(python, item.job.environ, preload)
+            executor = self._executor(item.run.kind)  # whose import takes as long as a server's
+            server = self._servers.address(python, item.job.environ, preload)
+            item.job = dataclasses.replace(item.job, kernel_server=server)
+            for pid in self._servers.pids:
+                workers.spare(pid)
+        else:
+            executor = self._executor(item.run.kind)
+        item.worker = workers.start(executor, item.job)
+        return item.worker
 
-def _result(run: Run, status: Any, **values: Any) -> RunResult:  # noqa: ANN401 - RunResult's own fields
-    return RunResult(name=run.name, profile=run.profile, status=status, **values)
+    def _begin(self, workers: Workers, placed: Placed, gpus: Sequence[str]) -> bool:
+        """Its turn has come; whether it runs, and its result is not known from an earlier time."""
+        if self._ahead and self._ahead.placed.execution == placed.execution:
+            item, self._ahead = self._ahead, None
+        else:
+            item = self._made(placed, gpus)
+        del self._waiting[placed.execution]
+        self._begun.add(item.run.name)
+        known = item.reused()
+        if known is not None:
+            self._known(item, known)
+            return False
+        item.begin()
+        worker = item.worker or self._launch(workers, item)
+        self._under_way.append(item)
+        self.display.start(item.job.label)
+        worker.go()
+        return True
 
+    def _take(self, worker: Worker, event: Event) -> None:
+        item = next((item for item in self._under_way if item.worker is worker), None)
+        if item is None:
+            if self._ahead and self._ahead.worker is worker and isinstance(event, Outcome):
+                self._not_ahead.add(self._ahead.placed.execution)  # so it will start, and fail, in its turn
+                self._ahead = None
+        elif isinstance(event, Outcome):
+            self._end(item, event)
+        else:
+            self.display.progress(item.job.label, event)
 
-def label(result: RunResult) -> str:
-    """How messages call an execution."""
-    return result.name if result.seed is None else f"{result.name} (seed {result.seed})"
+    def _end(self, item: UnderWay, outcome: Outcome) -> None:
+        self._under_way.remove(item)
+        result = item.ended(outcome)
+        refusal = self._servers.refusal(item.prepared.python.path, item.job.environ, item.run.table.preload)
+        if refusal and item.run.kind == "notebook":
+            result = msgspec.structs.replace(result, notes=(*result.notes, refusal))
+        self._known(item, result)
+
+    def _known(self, item: UnderWay, result: RunResult) -> None:
+        self.results.keep(result)
+        self.display.done(item.job.label, result)
+        if self.options.fail_fast and result.status != "succeeded":
+            for other in {waiting.name: waiting for waiting in self._waiting.values()}.values():
+                if other.name not in self._begun:
+                    self._drop(other, f"--fail-fast, and {item.run.name} did not succeed")
+
+    def _cancel(self, workers: Workers) -> None:
+        """Stop what runs; what never started is cancelled as well."""
+        workers.stop()
+        error = Failure(kind="cancelled", message="never started")
+        cancelled = [result_of(run, "cancelled", seed=item.seed, error=error) for item, run in self._waiting.items()]
+        if cancelled:
+            self._waiting.clear()
+            self.results.keep(*cancelled)
+
+    def _drop_unmet(self) -> None:
+        """Skip what needs a run that has ended and did not succeed."""
+        while True:
+            unfinished = {item.name for item in self._waiting} | {item.run.name for item in self._under_way}
+            for execution, run in self._waiting.items():
+                reason = None if execution.needs & unfinished else self.results.unmet(run)
+                if reason:
+                    self._drop(run, reason, Failure(kind="needs", message=reason))
+                    break
+            else:
+                return
+
+    def _drop(self, run: Run, reason: str, error: Failure | None = None) -> None:
+        for execution in [item for item in self._waiting if item.name == run.name]:
+            del self._waiting[execution]
+            if self._ahead and self._ahead.placed.execution == execution:
+                if self._ahead.worker is not None:
+                    self._ahead.worker.stop()
+                self._ahead = None
+        self._skip(run, reason, error)
+
+    def _executor(self, kind: Kind) -> Executor:
+        """What executes runs of a kind; imported here, once, and not in every worker."""
+        if kind not in self._executors:
+            if kind == "notebook":
+                from mlci.plugins.executors.notebook.executor import NotebookExecutor  # noqa: PLC0415 - heavy
+
+                self._executors[kind] = NotebookExecutor()
+            else:
+                self._executors[kind] = CommandExecutor()
+        return self._executors[kind]
+
+    def _skip(self, run: Run, reason: str, error: Failure | None = None) -> None:
+        result = result_of(run, "skipped", reason=reason, error=error)
+        self.results.keep(result)
+        self.display.done(label(result), result)

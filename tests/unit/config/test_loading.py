@@ -9,6 +9,7 @@ import pytest
 
 from fakes.repositories import ENVIRON, repository
 from mlci.config import Config, load, resolve
+from mlci.config.tables import CostTable
 from mlci.errors import ConfigError
 
 RUN = '[runs.train]\nscript = "train.py"\n'
@@ -36,7 +37,7 @@ MISTAKES = [
     (
         "zzz = 1",
         "zzz: no such key",
-        "Known here: artifacts, baseline, defaults, gate, id, metrics, models, monitor, profiles, report, runs, "
+        "Known here: artifacts, baseline, cost, defaults, gate, id, metrics, models, monitor, profiles, report, runs, "
         "targets.",
     ),
     ("[runs.train]\nscript = 3", "runs.train.script: expected a string, got 3", None),
@@ -103,7 +104,28 @@ MISTAKES = [
     (f"{RUN}[models.chrun]", "models.chrun.run.chrun: no such key", "Known here: train."),
     (f'{RUN}[models."a.b"]', 'models."a.b": expected a name of letters, digits, "-" and "_"', None),
     (f'{RUN}[models.m]\nrun = "train"\nstages = ["a", "a"]', "models.m.stages: the same stage stands twice", None),
-    (f"{RUN}[cost]", "cost: cost accounting are not part of this version of mlci", "Remove the table."),
+    (f"{RUN}[cost]\ncpu-hour = -1", "cost.cpu-hour: expected a number of at least 0, got -1", None),
+    (f"{RUN}[cost]\ncpu-hours = 1", "cost.cpu-hours: no such key", "Did you mean 'cpu-hour'?"),
+    (
+        f'{RUN}silence-timeout = "a while"',
+        'runs.train.silence-timeout: expected a duration such as "90s", "30m" or "1h30m", got \'a while\'',
+        None,
+    ),
+    *(
+        (
+            f"{RUN}{key} = {written}",
+            f"runs.train.{key.replace('resources', 'resources.memory')}: "
+            f'expected a size such as "512K", "1.5M" or "8G", got {shown}',
+            None,
+        )
+        for key, written, shown in (
+            ("max-output", "64", "64"),
+            ("max-cell-output", "'much'", "'much'"),
+            ("resources", "{ memory = '8 apples' }", "'8 apples'"),
+        )
+    ),
+    (f"{RUN}resources = {{ gpus = 1 }}", "runs.train.resources.gpus: no such key", "Did you mean 'gpu'?"),
+    (f"{RUN}resources = {{ gpu = -1 }}", "runs.train.resources.gpu: expected a number of at least 0, got -1", None),
     (f'{RUN}[defaults]\nscript = "train.py"', "defaults.script: only a run can say this", "Move it to [runs.NAME]."),
     (f'{RUN}[profiles.a]\nneeds = ["train"]', "profiles.a.needs: only a run can say this", "Move it to [runs.NAME]."),
     (
@@ -144,6 +166,8 @@ PATHS = [
     ('script = "train.py"\nmetrics = ["../../m.json"]', "metrics: '../../m.json' leaves the repository"),
     ('script = "train.py"\nartifacts = ["../*.bin"]', "artifacts: '../*.bin' leaves the repository"),
     ('script = "train.py"\npredictions = "/tmp/p.csv"', "predictions: expected a relative path"),
+    ('script = "train.py"\ncheckpoint = "../ckpt"', "checkpoint: '../ckpt' leaves the repository"),
+    ('script = "train.py"\nreuse = true', "reuse: a run that is reused must declare its inputs"),
 ]
 
 
@@ -188,6 +212,12 @@ def test_load__a_file_that_is_named(root: Path) -> None:
         load(root, file=root / "gone.toml", environ=ENVIRON)
     with pytest.raises(ConfigError, match="larger than"):
         loaded(root, "#" * 1_100_000)
+
+
+def test_load__prices(root: Path) -> None:
+    assert loaded(root, RUN).settings.cost == CostTable()
+    config = loaded(root, f'{RUN}[cost]\ncpu-hour = 0.05\ngpu-hour = 2\ncurrency = "EUR"\n')
+    assert config.settings.cost == CostTable(cpu_hour=0.05, gpu_hour=2.0, currency="EUR")
 
 
 def test_rules__own_ones_are_a_tier_before_all(root: Path) -> None:

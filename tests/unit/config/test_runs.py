@@ -6,7 +6,8 @@ import pytest
 
 from fakes.repositories import ENVIRON, repository
 from mlci.config import Run, load, profile_for, resolve
-from mlci.config.runs import seconds
+from mlci.config.runs import seconds, size
+from mlci.config.tables import Needed
 from mlci.errors import ConfigError
 
 CONFIG = """
@@ -112,3 +113,30 @@ def test_resolve__working_directories(root: Path) -> None:
 )
 def test_seconds(text: str, expected: float) -> None:
     assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("100", 100),
+        ("512K", 512 * 1024),
+        ("1.5M", 1_572_864),
+        ("8G", 8 * 1024**3),
+        ("8 GiB", 8 * 1024**3),
+        ("2TB", 2 * 1024**4),
+    ],
+)
+def test_size__in_steps_of_1024(text: str, expected: int) -> None:
+    assert size(text) == expected
+
+
+def test_resolve__what_a_run_needs_of_the_machine(root: Path) -> None:
+    text = '[defaults]\nresources = { gpu = 1, memory = "8G" }\n[runs.a]\nscript = "train.py"\n'
+    run = resolved(root, text=f'{text}[runs.b]\nscript = "train.py"\nresources = {{ exclusive = true }}\n')
+    assert run["a"].table.resources == Needed(gpu=1, memory="8G")
+    assert run["b"].table.resources == Needed(exclusive=True)
+
+
+@pytest.mark.parametrize("inputs", ["[]", '["train.py"]'])
+def test_resolve__reuse_with_inputs_even_none_is_accepted(root: Path, inputs: str) -> None:
+    assert resolved(root, text=f'[runs.a]\nscript = "train.py"\nreuse = true\ninputs = {inputs}\n')["a"].table.reuse

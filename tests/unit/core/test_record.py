@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fakes.records import origin
-from mlci.core.documents import Failure, Metric, Resources, RunResult, RunsDocument
+from mlci.core.documents import Attempt, Cost, Failure, Metric, Resources, RunResult, RunsDocument
 from mlci.core.record import fold
 from mlci.errors import DocumentError
 
@@ -64,6 +64,55 @@ def test_fold__cpu_is_summed_and_memory_the_highest() -> None:
     used = [Resources(cpu_s=1.0, peak_memory_bytes=10), Resources(cpu_s=2.0, peak_memory_bytes=5)]
     [record], _ = fold([machine(*(ran(seed=seed, resources=item) for seed, item in enumerate(used)))])
     assert record.resources == Resources(cpu_s=3.0, peak_memory_bytes=10)
+
+
+def test_fold__peaks_are_the_highest_and_utilisation_a_mean_over_time() -> None:
+    used = [
+        Resources(cpu_s=1.0, peak_memory_bytes=1, peak_pss_bytes=9, gpu_memory_bytes=5, gpu_utilisation=share)
+        for share in (0.9, 0.3)
+    ]
+    seeds = [
+        ran(seed=seed, resources=item, duration_s=took) for seed, item, took in zip((0, 1), used, (1, 3), strict=True)
+    ]
+    plain = ran(seed=2, resources=Resources(cpu_s=1.0, peak_memory_bytes=2), duration_s=100.0)
+    [record], _ = fold([machine(*seeds, plain)])
+    assert record.resources == Resources(
+        cpu_s=3.0, peak_memory_bytes=2, peak_pss_bytes=9, gpu_memory_bytes=5, gpu_utilisation=0.45
+    )
+
+
+def test_fold__costs_are_summed() -> None:
+    costs = [Cost(amount=0.1, currency="EUR"), None, Cost(amount=0.2, currency="EUR")]
+    [record], _ = fold([machine(*(ran(seed=seed, cost=item) for seed, item in enumerate(costs)))])
+    assert record.cost == Cost(amount=0.3, currency="EUR")
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"),
+    [
+        ([()], ()),
+        ([("twice", "twice")], ("twice",)),
+        ([("x",), ("x",)], ("x",)),
+        ([("x",), ("y", "x"), ("y",)], ("seed 0, 1: x", "seed 1, 2: y")),
+    ],
+)
+def test_fold__a_note_is_said_once_with_its_seeds(notes: list[tuple[str, ...]], expected: tuple[str, ...]) -> None:
+    [record], _ = fold([machine(*(ran(seed=seed, notes=said) for seed, said in enumerate(notes)))])
+    assert record.notes == expected
+
+
+def test_fold__attempts_of_all_seeds_the_oldest_first() -> None:
+    first, second, third = (
+        Attempt(status="failed", started_at=f"2024-05-01T1{hour}:00:00Z", duration_s=1.0) for hour in range(3)
+    )
+    [record], _ = fold([machine(ran(seed=0, attempts=(second, third)), ran(seed=1, attempts=(first,)))])
+    assert record.attempts == (first, second, third)
+
+
+@pytest.mark.parametrize(("reused", "expected"), [((True, True), True), ((True, False), False)])
+def test_fold__reused_is_what_was_reused_whole(reused: tuple[bool, ...], expected: bool) -> None:
+    [record], _ = fold([machine(*(ran(seed=seed, reused=item) for seed, item in enumerate(reused)))])
+    assert record.reused is expected
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["earlier first", "later first"])

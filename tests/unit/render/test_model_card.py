@@ -10,7 +10,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from fakes.comparisons import BEFORE, COMMIT, compared, measured
-from mlci.core.documents import Environment, Metric
+from mlci.core.documents import Cost, Environment, Metric
 from mlci.core.release import Release, ReleaseFile
 from mlci.render.model_card import body, card
 
@@ -158,6 +158,13 @@ def test_body__says_where_it_comes_from() -> None:
     assert "Duration 42 s, all of 2 seeds\n- CPU 40 s\n- Peak memory 123 MB" in text
     assert re.search(rf"`model.bin` +\| artifact +\| 1.5 MB +\| `{'e' * 64}`", text)
     assert "sha256sum --check SHA256SUMS" in text
+
+
+def test_body__says_what_it_cost() -> None:
+    made = release()
+    priced = msgspec.structs.replace(made.record, cost=Cost(amount=1.5, currency="USD"))
+    assert "- Cost 1.50 USD" in body(release(record=priced), Words())
+    assert "- Cost" not in body(made, Words())
 
 
 def test_body__a_file_in_the_artifact_store() -> None:

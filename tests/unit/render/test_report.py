@@ -1,13 +1,29 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from fakes.comparisons import BEFORE, compared, failed, measured, skipped
-from mlci.core.documents import Artifact, Comparison, Environment, Record, Rule
-from mlci.render import terminal
+from mlci.core.documents import (
+    Artifact,
+    Attempt,
+    Comparison,
+    Cost,
+    Environment,
+    Failure,
+    Location,
+    Outputs,
+    Record,
+    Resources,
+    Rule,
+)
+from mlci.render import markdown, terminal
 from mlci.render.report import Meta
 
 META = Meta(commit="c" * 40, command="mlci run train")
+CELL = Location(file="notebooks/train.ipynb", line=45)
+MODULE = Location(file="src/features.py", line=12)
+ATTEMPT = Attempt(status="timed-out", started_at="2024-05-01", duration_s=7200.0, run_url="https://example.com/1")
 
 
 def lines(
@@ -119,6 +135,117 @@ def test_report__artifacts_with_their_digests() -> None:
 def test_report__empty_sections_are_left_out() -> None:
     found = lines(measured(), before=measured(commit=BEFORE))
     assert not any(line.startswith(("Skipped", "Tracebacks", "Other metrics")) for line in found)
+
+
+def section(found: list[str], title: str) -> list[str]:
+    """The lines of a section."""
+    start = found.index(title) + 1
+    return [line.strip() for line in found[start : found.index("", start) if "" in found[start:] else None]]
+
+
+@pytest.mark.parametrize(
+    ("at", "where"),
+    [
+        pytest.param((), "notebooks/train.ipynb, cell 4, line 2", id="not known"),
+        pytest.param((CELL,), "notebooks/train.ipynb, cell 4, line 2", id="in the cell itself"),
+        pytest.param(
+            (MODULE, CELL), "notebooks/train.ipynb, cell 4, line 2 (src/features.py, line 12)", id="in a module"
+        ),
+    ],
+)
+def test_report__a_failed_run_says_the_cell_and_the_line_in_the_user_s_own_file(
+    at: tuple[Location, ...], where: str
+) -> None:
+    error = failed().error
+    assert error is not None
+    found = lines(failed(error=msgspec.structs.replace(error, at=at)))
+    assert f"- train failed in {where}: ValueError: no such column" in fold(found)
+    assert f"train in {where}" in section(found, "Tracebacks")
+
+
+def test_report__a_failure_of_a_command_is_where_the_user_s_code_was() -> None:
+    error = Failure(kind="exit-code", message="exit status 1", at=(MODULE,))
+    assert "- train failed in src/features.py, line 12: exit status 1" in fold(lines(failed(error=error)))
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [(0.1234, "0.12 EUR"), (12.0, "12.00 EUR"), (0.00123, "0.0012 EUR"), (0.0, "0 EUR")]
+)
+def test_report__cost(amount: float, shown: str) -> None:
+    found = lines(measured(cost=Cost(amount=amount, currency="EUR")), before=measured(commit=BEFORE))
+    assert fold(found)[1].endswith(f"took 42 s, CPU 40 s, peak 123 MB, cost {shown}")
+    assert section(found, "Runs (1)")[0].endswith("Cost")
+    assert section(found, "Runs (1)")[2].endswith(shown)
+
+
+def test_report__costs_of_all_runs_are_one_sum() -> None:
+    runs = [measured(name, cost=Cost(amount=0.5, currency="USD")) for name in ("a", "b")]
+    assert fold(lines(*runs, before=measured(commit=BEFORE)))[1].endswith(", cost 1.00 USD")
+
+
+def test_report__gpu_where_there_is_one() -> None:
+    used = Resources(cpu_s=1.0, peak_memory_bytes=1, gpu_memory_bytes=8_000_000_000, gpu_utilisation=0.734)
+    with_gpu, without = lines(measured("a", resources=used), measured("b")), lines(measured())
+    header, _, first, second = section(with_gpu, "Runs (2)")
+    assert header.endswith("GPU use")
+    assert first.split()[-3:] == ["8", "GB", "73%"]
+    assert second.split()[-2:] == ["–", "–"]
+    assert "GPU" not in "".join(without)
+
+
+def test_report__what_was_reused_took_nothing() -> None:
+    found = lines(measured("a", reused=True), measured("b"), before=measured(commit=BEFORE))
+    assert fold(found)[1].endswith("took 42 s, CPU 40 s, peak 123 MB, 1 run reused")
+    assert "succeeded, reused" in section(found, "Runs (2)")[2]
+    assert fold(lines(measured(reused=True), before=measured(commit=BEFORE)))[1].endswith(" · 1 run reused")
+
+
+@pytest.mark.parametrize(
+    ("count", "seeds", "status"),
+    [
+        (0, (), "succeeded"),
+        (1, (), "succeeded, 2nd attempt, went on from a checkpoint"),
+        (2, (7,), "succeeded, 3rd attempt, went on from a checkpoint"),
+        (10, (), "succeeded, 11th attempt, went on from a checkpoint"),
+        (2, (0, 1), "succeeded, 2 earlier attempts, went on from a checkpoint"),
+    ],
+)
+def test_report__which_attempt_it_is(count: int, seeds: tuple[int, ...], status: str) -> None:
+    found = lines(measured(attempts=(ATTEMPT,) * count, seeds=seeds))
+    assert section(found, "Runs (1)")[2].split("  ")[1].strip() == status
+
+
+def test_report__earlier_attempts_and_notes_are_below_the_fold() -> None:
+    lost = Attempt(status="crashed", started_at="2024-05-02", duration_s=0.0)
+    found = lines(
+        measured(attempts=(ATTEMPT, lost), notes=("the kernel was started twice",)), before=measured(commit=BEFORE)
+    )
+    assert len(fold(found)) == 2
+    assert section(found, "Earlier attempts (2)") == [
+        "train: timed-out after 2 h 00 min, started 2024-05-01, in https://example.com/1",
+        "train: crashed, started 2024-05-02",
+    ]
+    assert section(found, "Notes (1)") == ["train: the kernel was started twice"]
+
+
+def test_report__whole_outputs_are_among_the_files() -> None:
+    kept = Outputs(notebook="outputs/train/executed.ipynb", spilled=("outputs/train/cell-3.txt",))
+    found = lines(measured(outputs=(kept,)))
+    assert "train: .mlci/outputs/train/cell-3.txt, an output in full" in section(found, "Files")
+
+
+def test_report__hostile_words_of_a_record_are_only_words() -> None:
+    bad = "x](http://evil) <img> @team"
+    attempt = Attempt(status="failed", started_at=bad, duration_s=1.0, run_url=bad)
+    record = measured(
+        notes=(bad,),
+        attempts=(attempt,),
+        cost=Cost(amount=float("nan"), currency=bad),
+        outputs=(Outputs(spilled=(bad,)),),
+        error=Failure(kind="x", message="x", file="a.ipynb", at=(Location(file=bad, line=1),)),
+    )
+    text = markdown.report(compared(record), [record], meta=META)
+    assert text.count(f"`{bad}`") + text.count(f"`.mlci/{bad}`") == text.count(bad) > 5
 
 
 def test_report__another_configuration_is_named() -> None:

@@ -11,23 +11,29 @@ import pytest
 
 from fakes.command_line import notebook
 from fakes.runs import configured
-from mlci.plugins.executors.interface import Job
+from mlci.plugins.executors.interface import Deadlines, Job, OutputLimits
 from mlci.running.jobs import fill, make, receivable, reproduction, typed, unreceived
 
 SCRIPT = '[runs.train]\nscript = "train.py"\n'
 
 
+NOTEBOOK = '[runs.train]\nnotebook = "n.ipynb"\n'
+
+
 def job(folder: Path, lines: str, environ: dict[str, str] | None = None, **given: Any) -> Job:
-    _, runs = configured(folder, lines, train__py="")
+    config, runs = configured(folder, lines, train__py="", n__ipynb=notebook("1"))
     outputs = folder / "outputs"
     return make(
         runs["train"],
         seed=given.pop("seed", None),
+        gpus=given.pop("gpus", ()),
+        secrets=given.pop("secrets", ()),
         parameters=given,
         python="/env/bin/python",
         outputs=outputs,
         logged=outputs / "metrics.jsonl",
         environ=environ or {},
+        repository=config.repository,
     )
 
 
@@ -74,6 +80,64 @@ def test_make__without_seeds_a_seed_of_mlci_s_own_environment_is_not_handed_on(t
 def test_make__the_label_names_the_seed(tmp_path: Path) -> None:
     assert job(tmp_path, SCRIPT).label == "train"
     assert job(tmp_path, SCRIPT, seed=4).label == "train (seed 4)"
+
+
+def test_make__limits(tmp_path: Path) -> None:
+    made = job(
+        tmp_path,
+        f'{SCRIPT}timeout = "2m"\ncell-timeout = "30s"\nsilence-timeout = "1h"\nmax-cell-output = "2K"\n',
+    )
+    assert made.deadlines == Deadlines(run_s=120, cell_s=30, silence_s=3600)
+    assert made.limits == OutputLimits(cell=2048, total=64 * 1024**2)
+    assert job(tmp_path, SCRIPT).deadlines == Deadlines()
+
+
+def test_make__secrets_are_known_by_name_or_by_what_their_names_look_like(tmp_path: Path) -> None:
+    lines = f'{SCRIPT}env = {{ API_KEY = "key-{{part}}" }}\nsecrets = ["quiet"]\n'
+    made = job(
+        tmp_path,
+        lines,
+        {"GITHUB_TOKEN": "token-value", "NAMED": "named-value", "PATH": "/some/path"},
+        part="part-value",
+        quiet="quiet-value",
+        secrets=("NAMED",),
+    )
+    said = made.redactor.text("token-value named-value key-part-value quiet-value /some/path")
+    assert said == "*** *** *** *** /some/path"
+
+
+def test_make__gpus_of_its_own_unless_its_table_says_otherwise(tmp_path: Path) -> None:
+    environ = {"CUDA_VISIBLE_DEVICES": "0,1"}
+    assert job(tmp_path, SCRIPT, environ, gpus=("1",)).environ["CUDA_VISIBLE_DEVICES"] == "1"
+    assert job(tmp_path, SCRIPT, environ).environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    table = f'{SCRIPT}env = {{ CUDA_VISIBLE_DEVICES = "" }}\n'
+    assert not job(tmp_path, table, environ, gpus=("1",)).environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_make__a_crash_shows_where_it_was_unless_the_user_has_decided(tmp_path: Path) -> None:
+    assert job(tmp_path, SCRIPT).environ["PYTHONFAULTHANDLER"] == "1"
+    assert job(tmp_path, SCRIPT, {"PYTHONFAULTHANDLER": ""}).environ["PYTHONFAULTHANDLER"] == ""
+
+
+def test_make__deterministic(tmp_path: Path) -> None:
+    lines = f'{SCRIPT}deterministic = true\nenv = {{ OMP_NUM_THREADS = "2" }}\n'
+    made = job(tmp_path, lines, {"PYTHONHASHSEED": "7"}, seed=3)
+    assert made.deterministic_seed == 3
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHASHSEED", "MPLBACKEND", "CUBLAS_WORKSPACE_CONFIG")
+    assert [made.environ[name] for name in names] == ["2", "1", "7", "Agg", ":4096:8"]
+
+
+def test_make__deterministic_notebooks_keep_their_pictures(tmp_path: Path) -> None:
+    made = job(tmp_path, f"{NOTEBOOK}deterministic = true\n")
+    assert made.deterministic_seed == 0
+    assert made.environ["PYTHONHASHSEED"] == "0"
+    assert "MPLBACKEND" not in made.environ
+
+
+def test_make__not_deterministic_unless_asked(tmp_path: Path) -> None:
+    made = job(tmp_path, SCRIPT, seed=3)
+    assert made.deterministic_seed is None
+    assert not {"PYTHONHASHSEED", "OMP_NUM_THREADS", "MPLBACKEND"} & made.environ.keys()
 
 
 def test_fill__only_known_names() -> None:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient  # noqa: F401 - loads the client class early
+from jupyter_client.blocking.client import BlockingKernelClient  # noqa: F401 - loads the client class early
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
-from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.manager import KernelManager
+
+from mlci.userlib import mlci_kernel
 
 PYTHON_KERNEL = "mlci-python"
 
 
 class UserKernelSpecManager(KernelSpecManager):  # type: ignore[misc]
-    """Knows one more kernel: ipykernel in the interpreter of the user, by absolute path."""
+    """Knows one more kernel: ipykernel in the interpreter of the user, by absolute path.
 
-    def __init__(self, python: str, **kwargs: Any) -> None:  # noqa: ANN401 - options of jupyter_client
+    Args:
+        python: That interpreter.
+        server: The socket of a server that forks such kernels; None: each is a new process.
+    """
+
+    def __init__(self, python: str | None, server: Path | None, **kwargs: Any) -> None:  # noqa: ANN401 - options of jupyter_client
         super().__init__(**kwargs)
-        self._python = python
+        self._python, self._server = python, server
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """The spec of `kernel_name`.
@@ -24,11 +32,13 @@ class UserKernelSpecManager(KernelSpecManager):  # type: ignore[misc]
         Raises:
             NoSuchKernel: It is not installed.
         """
-        if kernel_name == PYTHON_KERNEL:
+        if kernel_name == PYTHON_KERNEL and self._python:
+            forked = {"provisioner_name": "mlci-forked", "config": {"server": str(self._server)}}
             return KernelSpec(
-                argv=[self._python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                argv=[self._python, mlci_kernel.__file__, "-f", "{connection_file}"],
                 display_name="Python of the run",
                 language="python",
+                metadata={"kernel_provisioner": forked} if self._server else {},
             )
         return super().get_kernel_spec(kernel_name)
 
@@ -48,11 +58,11 @@ def kernel_for(metadata: dict[str, Any], python: str | None) -> tuple[str, str]:
     return name, language
 
 
-def manager_for(name: str, python: str, folder: str) -> AsyncKernelManager:
+def manager_for(name: str, python: str | None, server: Path | None, folder: str) -> KernelManager:
     """A manager for the kernel `name`; `folder` is private and short, for its connection file and sockets."""
-    manager = AsyncKernelManager(
+    manager = KernelManager(
         kernel_name=name,
-        kernel_spec_manager=UserKernelSpecManager(python),
+        kernel_spec_manager=UserKernelSpecManager(python, server),
         connection_file=f"{folder}/kernel.json",
     )
     if name == PYTHON_KERNEL:

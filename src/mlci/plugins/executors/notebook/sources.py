@@ -18,12 +18,13 @@ def load(path: Path) -> Any:  # noqa: ANN401 - nbformat publishes no types
     Raises:
         UsageError: It is neither.
     """
-    import jupytext  # noqa: PLC0415 - heavy
-    import nbformat  # noqa: PLC0415
-
     try:
         if path.suffix == ".py":
+            import jupytext  # noqa: PLC0415 - heavy
+
             return jupytext.read(path)
+        import nbformat  # noqa: PLC0415 - likewise
+
         return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,89 @@
+"""Refuses everything that can be wrong before the first execution, and keeps what was found out on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from mlci.config import Run
+from mlci.errors import ConfigError, MetricError, UsageError
+from mlci.plugins import registry
+from mlci.project import Project
+from mlci.running import checkpoints, interpreter, jobs, outputs
+from mlci.running.plan import Plan
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all executions of a run start from."""
+
+    python: interpreter.Interpreter
+    parameters: dict[str, Any]  # those that it receives, without the seed
+
+
+def prepare(project: Project, plan: Plan, *, python: str | None, parameters: Mapping[str, Any]) -> dict[str, Prepared]:
+    """Check every selected run; what it starts from, by name.
+
+    Args:
+        project: The repository.
+        plan: What is selected.
+        python: The interpreter that the command line asks for.
+        parameters: Those of the command line.
+
+    Raises:
+        UsageError: A parameter of the command line that nothing can receive.
+        ConfigError: One of the configuration, or a seed, that nothing can receive; a metric file that nothing reads.
+        EnvironmentMissingError: No interpreter, or one without a kernel.
+    """
+    interpreters: dict[str, interpreter.Interpreter] = {}
+    prepared: dict[str, Prepared] = {}
+    for run in plan.selected:
+        found = _interpreter(project, run, python, interpreters)
+        _check_readers(project, run)
+        checkpoints.of(project.config, run, None, project.workspace)
+        prepared[run.name] = Prepared(found, _receivable(project, run, parameters))
+    taken = {name for item in prepared.values() for name in item.parameters}
+    for name in parameters:
+        if name not in taken and prepared:
+            raise UsageError(f"-p {name}: no selected run can receive this parameter")
+    return prepared
+
+
+def _interpreter(
+    project: Project, run: Run, asked: str | None, known: dict[str, interpreter.Interpreter]
+) -> interpreter.Interpreter:
+    environ = project.invocation.environ
+    path, _ = interpreter.find(project.config.root, asked=asked, configured=run.table.python, environ=environ)
+    if path not in known:
+        known[path] = interpreter.probe(path, environ=environ)
+    if run.kind == "notebook":
+        interpreter.require_ipykernel(known[path], run.name)
+    return known[path]
+
+
+def _check_readers(project: Project, run: Run) -> None:
+    for position, file in enumerate(run.table.metric_files):
+        try:
+            if file.format:
+                registry.plugin_class("readers", file.format)
+            elif PurePath(file.path).suffix:
+                outputs.reader_of(PurePath(file.path))
+        except (ConfigError, MetricError) as error:
+            key = f"runs.{run.group}.metrics[{position}]"
+            raise project.config.error(key, error.message, hint=error.hint) from None
+
+
+def _receivable(project: Project, run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters for `run`: those of profile and command line only where it can receive them."""
+    received, refused = jobs.receivable(project.config, run, {**run.table.parameters, **given})
+    if jobs.SEED in refused and run.table.seeds:
+        raise project.config.error(
+            f"runs.{run.group}.seeds",
+            f"the seed would be ignored: {refused[jobs.SEED]}",
+            hint="Seeds that nothing receives would be equal results, read as no noise.",
+        )
+    for name in run.own_parameters & refused.keys():
+        raise project.config.error(f"runs.{run.group}.parameters.{name}", f"it would be ignored: {refused[name]}")
+    return received
