@@ -160,6 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--rounds", type=int, help="in place of each case's own number")
     parser.add_argument("--time", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.list:
@@ -173,6 +174,8 @@ def main() -> None:
     print(", ".join(f"{name} {metadata.version(name)}" for name in packages))
     print("\n| case | program | seconds | times mlci |\n|---|---|---|---|")
     for name in given.cases or CASES:
+        if given.rounds:
+            CASES[name].rounds = given.rounds
         for row in measure(name):
             print(row, flush=True)
 

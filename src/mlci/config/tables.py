@@ -67,7 +67,14 @@ class Only(Table, frozen=True):
 class Needed(Table, frozen=True):
     """What a run needs of the machine while it runs; `mlci run -j` starts no more than fit."""
 
-    cpus: Annotated[float, Meta(gt=0, description="Cores that it keeps busy.")] = 1
+    cpus: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Cores that it keeps busy. Beside other runs its numerical libraries start so many threads, or "
+            "its share of the cores if that is more, unless OMP_NUM_THREADS and its like are set.",
+        ),
+    ] = 1
     memory: Annotated[
         Size | None, Meta(description="What it takes at its peak; default: the peak of its last record.")
     ] = None

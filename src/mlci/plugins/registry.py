@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
+import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -13,7 +15,7 @@ from mlci.errors import ConfigError
 
 def names(kind: str) -> list[str]:
     """The names of all plugins of `kind` ("readers", "stores", "targets"), sorted."""
-    return sorted({entry.name for entry in entry_points(group=f"mlci.{kind}")})
+    return sorted(_found(kind, tuple(sys.path)))
 
 
 def load(kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any plugin
@@ -35,11 +37,17 @@ def load(kind: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
 
 def plugin_class(kind: str, name: str) -> Any:  # noqa: ANN401 - any plugin's class
     """The class of a plugin, imported now."""
-    found: EntryPoint | None = next(iter(entry_points(group=f"mlci.{kind}", name=name)), None)
+    found = _found(kind, tuple(sys.path)).get(name)
     if found is None:
         known = names(kind)
         raise ConfigError(f"no {kind[:-1]} is called {name!r}{_nearest(name, known)}; known: {', '.join(known)}")
     return found.load()
+
+
+@functools.cache
+def _found(kind: str, _path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """All entry points of a kind; to look through what is installed takes a while."""
+    return {entry.name: entry for entry in reversed(list(entry_points(group=f"mlci.{kind}")))}
 
 
 def _nearest(word: str, known: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -17,9 +18,10 @@ from mlci.errors import UsageError
 from mlci.plugins.executors.interface import Deadlines, Job, OutputLimits
 
 SEED = "seed"
+METRICS = "metrics.jsonl"
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MAX_SOURCE = 2 * 1024 * 1024
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def unreceived(config: Config, run: Run, names: Iterable[str]) -> dict[str, str]:
@@ -55,12 +57,12 @@ def make(
     parameters: Mapping[str, Any],
     python: str,
     outputs: Path,
-    logged: Path,
     environ: Mapping[str, str],
     repository: Path,
     gpus: Sequence[str] = (),
     secrets: Iterable[str] = (),
     follow: bool = False,
+    threads: int | None = None,
 ) -> Job:
     """The job for one execution of `run`.
 
@@ -69,27 +71,27 @@ def make(
         seed: The seed of this execution, if the run has seeds.
         parameters: Those that the run receives, without the seed.
         python: The user's interpreter, absolute.
-        outputs: The folder for what mlci keeps of it.
-        logged: Where `log_metric` appends.
+        outputs: The folder for what mlci keeps of it, `METRICS` of `log_metric` among it.
         environ: mlci's own environment.
         repository: The folder of the user's own code.
         gpus: Those that it has to itself, or shares, as CUDA_VISIBLE_DEVICES calls them.
         secrets: Names of variables and parameters whose values are hidden, beside those that look so.
         follow: Whether somebody reads what it prints while it runs.
+        threads: Its share of the cores, where other runs want theirs; None: it may take them all.
     """
     table = run.table
     given = {**parameters, **({SEED: seed} if seed is not None else {})}
     path = [str(Path(userlib.__file__).parent), *filter(None, [environ.get("PYTHONPATH")])]
     own = {name: fill(value, given) for name, value in table.env.items()}
     extra = {
-        **{name: value for name, value in _customary(run).items() if name not in environ},
+        **{name: value for name, value in _customary(run, threads).items() if name not in environ},
         # What a run printed before it was killed is in its log.
         "PYTHONUNBUFFERED": "1",
         **({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}),
         **own,
         "PYTHONPATH": os.pathsep.join(path),
         "MLCI_RUN": run.name,
-        "MLCI_METRICS": str(logged),
+        "MLCI_METRICS": str(outputs / METRICS),
         "MLCI_PARAMETERS": json.dumps(given),
         **({"MLCI_SEED": str(seed)} if seed is not None else {}),
     }
@@ -120,11 +122,14 @@ def make(
     )
 
 
-def _customary(run: Run) -> dict[str, str]:
+def _customary(run: Run, threads: int | None) -> dict[str, str]:
     """Variables that a run gets where its user has not set them."""
     found = {"PYTHONFAULTHANDLER": "1"}
+    if threads is not None:
+        # Numerical libraries start a thread a core each, and then wait for each other more than they compute.
+        found |= dict.fromkeys(_THREADS, str(max(threads, math.ceil(run.table.resources.cpus))))
     if run.table.deterministic:
-        found |= {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", **dict.fromkeys(_ONE_THREAD, "1")}
+        found |= {"PYTHONHASHSEED": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", **dict.fromkeys(_THREADS, "1")}
         if run.kind != "notebook":  # where the kernel's own choice is what puts pictures into cells
             found["MPLBACKEND"] = "Agg"
     return found

@@ -20,6 +20,11 @@ def capacity(jobs: int | Literal["auto"], gpus: int) -> Capacity:
     return Capacity(jobs=count, cpus=max(count, cores()), memory_bytes=available_memory(), gpus=gpus)
 
 
+def share(jobs: int) -> int | None:
+    """The cores for each of so many runs at once; None where one has them all."""
+    return max(1, cores() // jobs) if jobs > 1 else None
+
+
 def cores() -> int:
     """How many cores mlci may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -14,18 +14,18 @@ from mlci.config import Run
 from mlci.config.loading import Kind
 from mlci.core.documents import Failure, RunResult
 from mlci.plugins.executors.command import CommandExecutor
-from mlci.plugins.executors.interface import Executor, Outcome
+from mlci.plugins.executors.interface import Executor, Job, Outcome
 from mlci.plugins.executors.notebook.servers import KernelServers
 from mlci.process import Cancellation
 from mlci.project import Project
-from mlci.running import machine, reuse
+from mlci.running import jobs, machine, reuse
 from mlci.running.beforehand import Prepared, prepare
 from mlci.running.display import Display
 from mlci.running.executions import executions, last_records
 from mlci.running.plan import NOT_NAMED, Plan
 from mlci.running.results import Results, label, result_of
 from mlci.running.schedule import Capacity, Execution, Placed, decide
-from mlci.running.underway import UnderWay, made
+from mlci.running.underway import UnderWay
 from mlci.running.workers import Event, Worker, Workers
 
 _TICK_S = 0.1
@@ -60,6 +60,7 @@ class Session:
     _executors: dict[Kind, Executor] = field(default_factory=dict, init=False)
     _servers: KernelServers = field(default_factory=KernelServers, init=False)
     _cache: reuse.Reuse | None = field(default=None, init=False)
+    _threads: int | None = field(default=None, init=False)  # for each of several runs at once
     _prepared: dict[str, Prepared] = field(default_factory=dict, init=False)
     _waiting: dict[Execution, Run] = field(default_factory=dict, init=False)
     _begun: set[str] = field(default_factory=set, init=False)
@@ -91,11 +92,14 @@ class Session:
             if not self.results.succeeded(item.run, seed)
         ]
         self.results.expect(due)
+        gpus = machine.gpus(self.project.invocation.environ)
+        capacity = machine.capacity(self.options.jobs, len(gpus))
+        self._threads = machine.share(min(capacity.jobs, len(due)))
+        if due and not due[0][0].table.reuse:
+            self._start_server(due[0][0], self._job(*due[0]))  # as soon as possible
         for item in self.plan.items:
             if item.reason and not (item.reason == NOT_NAMED and self.results.has(item.run)):
                 self._skip(item.run, item.reason)
-        gpus = machine.gpus(self.project.invocation.environ)
-        capacity = machine.capacity(self.options.jobs, len(gpus))
         alone = capacity.jobs == 1 or len(due) == 1
         records = {} if alone else last_records(self.project, {run.name: run for run, _ in due}.values())
         self._waiting = executions(self.plan, due, records)
@@ -126,27 +130,46 @@ class Session:
             self._ahead = self._made(Placed(decision.ahead))
             self._launch(workers, self._ahead)
 
-    def _made(self, placed: Placed, gpus: Sequence[str] = ()) -> UnderWay:
-        execution = placed.execution
-        return made(
-            self.project,
-            placed,
-            self._waiting[execution],
-            self._prepared[execution.name],
-            origin=self.results.origin,
-            reproduction=self.options.parameters,
+    def _job(self, run: Run, seed: int | None, gpus: Sequence[str] = ()) -> Job:
+        prepared = self._prepared[run.name]
+        return jobs.make(
+            run,
+            seed=seed,
+            parameters=prepared.parameters,
+            python=prepared.python.path,
+            outputs=self.project.workspace.outputs(run.name, seed),
+            environ=self.project.invocation.environ,
+            repository=self.project.config.repository,
             gpus=gpus,
             secrets=self.options.secrets,
             follow=self.options.follow or self.project.invocation.actions.enabled,
-            cache=self._cache,
+            threads=self._threads,
         )
+
+    def _made(self, placed: Placed, gpus: Sequence[str] = ()) -> UnderWay:
+        run = self._waiting[placed.execution]
+        return UnderWay(
+            self.project,
+            placed,
+            run,
+            self._prepared[run.name],
+            self.results.origin,
+            self.options.parameters,
+            self._job(run, placed.execution.seed, gpus),
+            self._cache if run.table.reuse else None,
+        )
+
+    def _start_server(self, run: Run, job: Job) -> None:
+        """Kernels are forked from a process that has imported what they need; it takes a while to be ready."""
+        if run.kind == "notebook":
+            self._servers.start(self._prepared[run.name].python.path, job.environ, run.table.preload)
 
     def _launch(self, workers: Workers, item: UnderWay) -> Worker:
         """Give it a worker, which waits for its turn."""
         if item.run.kind == "notebook":
-            python, preload = item.prepared.python.path, item.run.table.preload
-            self._servers.start(python, item.job.environ, preload)
+            self._start_server(item.run, item.job)
             executor = self._executor(item.run.kind)  # whose import takes as long as a server's
+            python, preload = item.prepared.python.path, item.run.table.preload
             server = self._servers.address(python, item.job.environ, preload)
             item.job = dataclasses.replace(item.job, kernel_server=server)
             for pid in self._servers.pids:

@@ -24,7 +24,6 @@ from mlci.running.inputs import fingerprint
 from mlci.running.schedule import Placed
 from mlci.running.workers import Worker
 
-METRICS = "metrics.jsonl"
 OBSERVED = "observed.log"
 
 
@@ -113,7 +112,7 @@ class UnderWay:
             before=self._before,
             folder=job.outputs,
             workspace=project.workspace.folder,
-            logged=job.outputs / METRICS,
+            logged=job.outputs / jobs.METRICS,
             notebook=job.outputs / outcome.outputs.notebook if outcome.outputs.notebook else None,
         )
         result = assembled(
@@ -170,34 +169,3 @@ class UnderWay:
 
     def _set_environ(self, environ: Mapping[str, str]) -> None:
         self.job = dataclasses.replace(self.job, environ=environ)
-
-
-def made(
-    project: Project,
-    placed: Placed,
-    run: Run,
-    prepared: Prepared,
-    *,
-    origin: Origin,
-    reproduction: Mapping[str, Any],
-    gpus: Sequence[str],
-    secrets: Sequence[str],
-    follow: bool,
-    cache: reuse.Reuse | None,
-) -> UnderWay:
-    """One execution, with an empty folder for what it leaves; see `UnderWay` and `jobs.make`."""
-    folder = project.workspace.outputs(run.name, placed.execution.seed)
-    job = jobs.make(
-        run,
-        seed=placed.execution.seed,
-        parameters=prepared.parameters,
-        python=prepared.python.path,
-        outputs=folder,
-        logged=folder / METRICS,
-        environ=project.invocation.environ,
-        repository=project.config.repository,
-        gpus=gpus,
-        secrets=secrets,
-        follow=follow,
-    )
-    return UnderWay(project, placed, run, prepared, origin, reproduction, job, cache if run.table.reuse else None)

@@ -9,9 +9,11 @@ GPU open; otherwise it says why on stdout and ends, and mlci starts each kernel 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import gc
 import importlib
 import importlib.abc
@@ -19,6 +21,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -31,6 +34,11 @@ HEADER = struct.Struct("!Q")
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _KERNEL_MODULES = ("ipykernel.kernelapp", "ipykernel.zmqshell")
+# What every kernel imports when it starts, if it is there.
+_STARTED_WITH = (
+    *("ipykernel.debugger", "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.oinspect"),
+    *("IPython.extensions.storemagic", "psutil", "sqlite3", "tornado.platform.asyncio"),
+)
 # While modules are preloaded: a thread of a library would not be there in a fork.
 _QUIET = {**dict.fromkeys(_THREADS, "1"), "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 _KERNEL_SEED = "MLCI_KERNEL_SEED"  # for mlci alone: gone before the user's code runs
@@ -56,19 +64,46 @@ def _run_kernel(arguments: list[str]) -> None:
     seed = os.environ.pop(_KERNEL_SEED, None)
     if seed is not None:
         _seed_on_import(int(seed))
-    from ipykernel import kernelapp  # noqa: PLC0415 - the path and the seeds come first
-
     launcher = importlib.util.find_spec("ipykernel_launcher")
     sys.argv = [launcher.origin if launcher and launcher.origin else "ipykernel_launcher", *arguments]
+    _kernel_class().launch_instance()
+
+
+@functools.lru_cache(maxsize=None)
+def _kernel_class() -> Any:
+    from ipykernel import kernelapp  # noqa: PLC0415 - the path and the seeds come first
 
     class Kernel(kernelapp.IPKernelApp):
-        """Drops no output when its reader is slow, as zmq does with more than a thousand messages under way."""
-
         def init_iopub(self, context: Any) -> None:
+            # With more than a thousand messages under way to a slow reader zmq would drop the next ones.
             context.setsockopt(_SNDHWM, 0)
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
-    Kernel.launch_instance()
+        def parse_command_line(self, argv: Any = None) -> None:
+            # The parser for all of ipykernel's options takes a third of the start of a forked kernel.
+            config = _as_config(argv or sys.argv[1:])
+            if config is None:
+                super().parse_command_line(argv)
+            else:
+                self.update_config(self.config.__class__(config))
+
+    return Kernel
+
+
+def _as_config(arguments: list[str]) -> dict[str, dict[str, Any]] | None:
+    """What `-f FILE` and `--Class.option=value` say; None where there is anything else."""
+    config: dict[str, dict[str, Any]] = {"IPKernelApp": {}}
+    rest = list(arguments)
+    if rest[:1] == ["-f"]:
+        config["IPKernelApp"]["connection_file"] = rest[1]
+        del rest[:2]
+    for argument in rest:
+        found = re.match(r"--(\w+)\.(\w+)=(.*)$", argument)
+        if found is None:
+            return None
+        owner, option, value = found.groups()
+        config.setdefault(owner, {})[option] = int(value) if value.isdigit() else value
+    return config
 
 
 # -- seeds ------------------------------------------------------------------------------------------------------------
@@ -169,13 +204,16 @@ class _Server:
                 return None
 
     def _prepare(self, preload: list[str]) -> None:
-        given = {name: os.environ.get(name) for name in _QUIET}
+        given = {name: os.environ.get(name) for name in (*_QUIET, "MPLBACKEND")}
         os.environ.update(_QUIET)
+        # As ipykernel sets it, before the user's code can import matplotlib, which reads it only then.
+        os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
             raise _UnfitError("the system has no child subreaper")
-        with contextlib.suppress(ImportError):
-            importlib.import_module("ipykernel.debugger")  # every kernel imports it when it starts, if it is there
+        for name in _STARTED_WITH:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
         for name in (*_KERNEL_MODULES, *preload):
             try:
                 importlib.import_module(name)
@@ -196,6 +234,7 @@ class _Server:
                 self._threads = importlib.import_module("threadpoolctl").ThreadpoolController()
             except ImportError:
                 raise _UnfitError("without threadpoolctl a preloaded numpy would stay at one thread") from None
+        _kernel_class()
         gc.collect()
         gc.freeze()
 
@@ -287,6 +326,7 @@ def _become_kernel(request: dict[str, Any], log: int) -> None:
     if hasattr(__import__("time"), "tzset"):
         __import__("time").tzset()
     _forget_state()
+    _spare_teardown()
     if "MLCI_OBSERVE" in os.environ:
         _observing().observe(os.environ["MLCI_OBSERVE"])
 
@@ -300,6 +340,27 @@ def _forget_state() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.seed()
+
+
+def _spare_teardown() -> None:
+    """Leave the modules that were there before the user's code as they are when Python ends.
+
+    To take them apart, as it does, costs as much as the start, and nothing of the user's is in them.
+    """
+    known = getattr(sys, "stdlib_module_names", None)
+    if known is None:
+        return
+    own = {*known, "__main__"}
+    shared = {name: module for name, module in sys.modules.items() if name.partition(".")[0] not in own}
+
+    def leave() -> None:
+        for name, module in shared.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+    # Never freed: else they would be torn down when the last reference goes.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(shared))
+    atexit.register(leave)
 
 
 def _raise_limits(threads: Any) -> None:

@@ -31,7 +31,6 @@ def job(folder: Path, lines: str, environ: dict[str, str] | None = None, **given
         parameters=given,
         python="/env/bin/python",
         outputs=outputs,
-        logged=outputs / "metrics.jsonl",
         environ=environ or {},
         repository=config.repository,
     )

@@ -83,7 +83,7 @@ def test_append__survives_the_kill_of_the_process(path: Path) -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert path.read_text() == '{"event": "start", "cell": 1}\n'
+    assert path.read_text() == '{"event":"start","cell":1}\n'
 
 
 def test_append__after_a_line_that_was_cut_short(path: Path, notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
