@@ -52,7 +52,7 @@ if [ ! -e "$home/ready" ]; then
 fi
 
 # An input that is empty, or that the action does not have, leaves a variable that the workflow may have set.
-for name in CONFIG PROFILE PYTHON FROM_RUN ARTIFACT PULL_REQUEST; do
+for name in CONFIG PROFILE PYTHON JOBS FROM_RUN ARTIFACT PULL_REQUEST; do
   input=INPUT_$name
   if [ -n "${!input:-}" ]; then export "MLCI_$name=${!input}"; fi
 done

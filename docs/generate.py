@@ -15,6 +15,7 @@ from mlci import errors
 from mlci.cli import COMMANDS, cli
 from mlci.config.file import json_schema
 from mlci.core.metric import HIGHER, LOWER, PHRASES
+from mlci.process import _CI_PREFIXES, _CI_VARIABLES, _MAY_PASS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs/reference"
@@ -145,6 +146,7 @@ ACTIONS = """\
 All of them install mlci by hash, apart from the job's Python, and become the command. The one at the top runs any
 command; those in folders run the command that they are named after, and so say which inputs it has.
 `examples/workflows` has workflows to copy. The variable `MLCI_EXTRAS`, such as `s3`, names extras of mlci to install.
+An input that is left empty leaves whatever [variable](environment.md) the workflow has set.
 """
 
 
@@ -185,12 +187,93 @@ is reported, and no `max-regression` passes or fails it.
 """
 
 
+def environment() -> str:
+    """Every variable that mlci reads, sets or withholds."""
+    options: dict[tuple[str, str], list[str]] = {}
+    for path, command in _walk(cli, "mlci"):
+        for option in command.params:
+            if isinstance(option, click.Option) and isinstance(option.envvar, str):
+                options.setdefault((option.envvar, max(option.opts, key=len)), []).append(f"`{path}`")
+    rows = "".join(
+        f"| `{variable}` | `{option}` | {', '.join(commands)} |\n"
+        for (variable, option), commands in sorted(options.items())
+    )
+    withheld = ", ".join(f"`{name}`" for name in (*_CI_VARIABLES, *(f"{prefix}*" for prefix in _CI_PREFIXES)))
+    passed = " and ".join(f"`{name}`" for name in _MAY_PASS)
+    return (
+        f"# Environment variables\n\n{NOTE}\n{ENVIRONMENT}\n"
+        f"## In place of an option\n\n| variable | option | of |\n|---|---|---|\n{rows}\n"
+        f"{VARIABLES}\n"
+        f"## Withheld\n\nNo run sees {withheld}. With `pass-env` a run gets {passed}, and no other of them.\n"
+    )
+
+
+ENVIRONMENT = """\
+A flag beats a variable, that the configuration, that the default. Beside those below mlci reads what a runner of GitHub
+Actions sets (`GITHUB_*`, `RUNNER_*`, `CI`).
+"""
+VARIABLES = """\
+## Read
+
+| variable | what for |
+|---|---|
+| `MLCI_WORKSPACE` | The folder in place of `.mlci`, relative to the working directory. |
+| `MLCI_REUSE_DIR` | Where [results to reuse](../how-to/reuse.md) lie, relative to the configuration. |
+| `MLCI_REUSE_MAX` | How large that folder may become, such as `20G`. |
+| `MLCI_EXTRAS` | The actions only: extras of mlci to install, separated by blanks, such as `s3 gpu`. |
+| `MLCI_GITHUB_TOKEN`, `GITHUB_TOKEN` | The token for GitHub; the first that is set. |
+| `MLCI_SIGNING_KEY`, `MLCI_SIGNING_KEY_PASSWORD` | The file of the private key that signs releases, and its password. |
+| `MLCI_OCI_USERNAME`, `MLCI_OCI_PASSWORD` | The account at a registry, for targets of the kind `oci`. |
+| `MLCI_WEBHOOK_SECRET` | The secret that signs requests, for targets of the kind `webhook`. |
+| `HF_TOKEN` | The token for targets of the kind `huggingface`. |
+| `VIRTUAL_ENV`, `PATH` | Where the interpreter of runs is looked for, unless it is named. |
+| `CUDA_VISIBLE_DEVICES` | The GPUs that runs may be given; default: all. |
+
+## Set for runs
+
+| variable | for | value |
+|---|---|---|
+| `MLCI_RUN` | every run | Its name. |
+| `MLCI_PARAMETERS` | every run | Its parameters as JSON, the seed among them. |
+| `MLCI_SEED` | runs with seeds | The seed; else not set. |
+| `MLCI_METRICS` | every run | The file that `log_metric` appends to. |
+| `MLCI_RESUME` | runs with `checkpoint` | `1` where there is a [checkpoint](../how-to/long-runs.md); else not set. |
+| `PYTHONPATH` | every run | The folder of `mlci_log`, then what it was. |
+| `PYTHONUNBUFFERED` | every run | `1`, unless the run's `env` says otherwise. |
+| `CUDA_VISIBLE_DEVICES` | runs with `resources.gpu` | The GPUs that it was given, unless its `env` says otherwise. |
+| `MLCI_OBSERVE` | runs with `reuse` | mlci's own: where it is written down what the run reads and writes. |
+
+The following are set only where they are set neither by you nor by the run's `env`:
+
+| variable | for | value |
+|---|---|---|
+| `PYTHONFAULTHANDLER` | every run | `1`: a crash, and a deadline, show where every thread was. |
+| `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS`, `MKL_NUM_THREADS`, `NUMEXPR_NUM_THREADS` | runs beside others | \
+Its [share of the cores](../how-to/run-faster.md#several-at-once). |
+| the same | `deterministic` | `1` |
+| `PYTHONHASHSEED` | `deterministic` | `0` |
+| `CUBLAS_WORKSPACE_CONFIG` | `deterministic` | `:4096:8` |
+| `MPLBACKEND` | `deterministic` scripts and commands | `Agg` |
+
+What a model's `predict`, a monitor's run and a target's command are told:
+
+| variable | for | value |
+|---|---|---|
+| `MLCI_GOLDEN`, `MLCI_PREDICTIONS` | `predict` | The file to read, and the file to write. |
+| `MLCI_MODEL`, `MLCI_VERSION` | `predict`, monitors, commands of targets | Which model, and which version of it. |
+| `MLCI_COMMIT` | monitors | The commit of that version. |
+| `MLCI_DIGEST`, `MLCI_FILES`, `MLCI_TARGET_ACTION`, `MLCI_TARGET_STATUS`, `MLCI_EXPECTED_VERSION`, \
+`MLCI_EXPECTED_DIGEST` | commands of targets | [What to do, and with what](targets.md). |
+"""
+
+
 def pages() -> dict[Path, str]:
     """Every generated page."""
     return {
         PAGES / "commands.md": commands(),
         PAGES / "configuration.md": configuration(),
         PAGES / "action.md": action(),
+        PAGES / "environment.md": environment(),
         PAGES / "errors.md": error_page(),
         PAGES / "directions.md": directions(),
         ROOT / "schema/mlci.schema.json": json_schema().decode(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -15,18 +16,23 @@ from typing import Any
 import pytest
 import yaml
 
-from fakes.command_line import workbench
+from fakes.command_line import Workbench, workbench
 from mlci.cli import COMMANDS
 from mlci.config.checking import check
 from mlci.config.file import ConfigFile
-from mlci.core import strict_json
+from mlci.core import redaction, strict_json
+from mlci.plugins.executors.interface import IN_FULL
+from mlci.plugins.executors.notebook import output, servers, watch, writing
 from mlci.plugins.forges import artifact_zip, client, github, patience
 from mlci.posting import comments, received, statuses
 from mlci.render import comment as rendering
+from mlci.running import spoken
+from mlci.userlib import mlci_kernel
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ENVIRONMENT = (ROOT / "docs/reference/environment.md").read_text(encoding="utf-8")
 PERMISSIONS = (ROOT / "docs/reference/permissions.md").read_text(encoding="utf-8")
 WORKFLOWS = sorted([*ROOT.glob("examples/workflows/*.yml"), *ROOT.glob("examples/*/.github/workflows/*.yml")])
 
@@ -160,6 +166,59 @@ def test_permissions__of_the_workflows_are_those_of_their_commands(path: Path) -
             assert granted == without_implied(set().union(*(documented()[command] for command in commands))), name
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_workflows__upload_no_checkpoints(path: Path) -> None:
+    for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
+        for step in job.get("steps", []):
+            if "upload-artifact@" in step.get("uses", ""):
+                paths = step["with"]["path"].split("\n")
+                for whole in [name for name in paths if name.endswith(".mlci/")]:
+                    assert f"!{whole}checkpoints/" in paths
+
+
+def test_environment__names_the_variables_of_the_code_and_no_others() -> None:
+    sources = [*(ROOT / "src/mlci").rglob("*.py"), ROOT / "entry.sh"]
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    # What mlci takes away again before the user's code runs is nobody's.
+    used = set(re.findall(r"\bMLCI_[A-Z_]*[A-Z]\b", code)) - {"MLCI_KERNEL_SEED"}
+    assert set(re.findall(r"`(MLCI_[A-Z_]*[A-Z])`", ENVIRONMENT)) == used
+
+
+def seen_by(bench: Workbench, run: str) -> dict[str, str]:
+    """The variables that a script has and mlci has not."""
+    own = bench.environ
+    found: dict[str, str] = json.loads((bench.folder / f"{run}.json").read_text())
+    # Python's own, where the locale is none.
+    return {name: value for name, value in found.items() if own.get(name) != value and name != "LC_CTYPE"}
+
+
+def test_environment__names_what_a_run_is_given(tmp_path: Path) -> None:
+    bench = workbench(tmp_path)
+    bench.write(
+        show__py="import json, os, sys\njson.dump(dict(os.environ), open(sys.argv[1], 'w'))\n",
+        mlci__toml="""
+            [runs.plain]
+            command = ["python", "show.py", "plain.json"]
+
+            [runs.much]
+            command = ["python", "show.py", "much.json", "{seed}"]
+            seeds = [1]
+            deterministic = true
+            reuse = true
+            inputs = []
+            checkpoint = "state"
+            """,
+    )
+    bench.commit()
+    done = bench.mlci("run", "-j", "2")
+    assert done.code == 0, done.err
+    given = set(re.findall(r"`([A-Z_]+)`", ENVIRONMENT))
+    plain, much = seen_by(bench, "plain"), seen_by(bench, "much")
+    assert {"MLCI_RUN", "MLCI_PARAMETERS", "MLCI_METRICS", "PYTHONPATH", "PYTHONFAULTHANDLER"} <= set(plain)
+    assert {"MLCI_SEED", "MLCI_OBSERVE", "PYTHONHASHSEED", "MPLBACKEND"} <= set(much) - set(plain)
+    assert set(plain) | set(much) <= given
+
+
 @pytest.mark.parametrize(
     ("page", "words"),
     [
@@ -178,10 +237,41 @@ def test_permissions__of_the_workflows_are_those_of_their_commands(path: Path) -
         ("how-to/forks.md", f"more than {artifact_zip._MAX_RATIO} times its size"),
         ("how-to/forks.md", f"deeper than {strict_json.MAX_DEPTH} levels"),
         ("how-to/forks.md", f"more than {received._MAX_RECORDS:,} records or {received._MAX_METRICS:,} metrics"),
+        ("how-to/github-actions.md", f"no artifact of more than {artifact_zip.MAX_BYTES // 2**20} MiB"),
+        ("how-to/github-actions.md", f"the first and the last {spoken._CELL_LINES // 2} lines"),
+        ("explanation/notebooks.md", f"if it is still busy {watch._INTERRUPT_GRACE_S:.0f} s later SIGABRT"),
+        ("explanation/notebooks.md", f"; {watch._DUMP_GRACE_S:.0f} s later it is killed"),
+        ("explanation/notebooks.md", f"SIGINT and, {watch._INTERRUPT_GRACE_S:.0f} s later, the kill"),
+        ("explanation/notebooks.md", f"each further cell may keep\n  {output._LATE_CELL // 1024} KiB"),
+        ("explanation/notebooks.md", f"The whole is in `{IN_FULL}` beside the notebook"),
+        ("explanation/notebooks.md", f"`{writing.JOURNAL}` beside it"),
+        (
+            "explanation/notebooks.md",
+            f"than {redaction._SHORTEST} characters, or {redaction._SHORTEST_NAMED} where they",
+        ),
+        ("explanation/performance.md", f"There are at most {servers._MAX_SERVERS} servers"),
     ],
 )
 def test_numbers__are_those_of_the_code(page: str, words: str) -> None:
     assert words in (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["notebooks", "performance"])
+def test_numbers__of_writing(page: str) -> None:
+    # The module itself can be imported by papermill only.
+    code = (ROOT / "src/mlci/plugins/executors/notebook/engine.py").read_text(encoding="utf-8")
+    said = (ROOT / f"docs/explanation/{page}.md").read_text(encoding="utf-8")
+    assert "in between at most every 5 s and for at most a twentieth of the time" in said
+    assert "_SAVE_EVERY_S = 5.0\n_SHARE = 20 " in code
+
+
+def test_preload__every_refusal_is_explained() -> None:
+    code = Path(mlci_kernel.__file__).read_text(encoding="utf-8")
+    refusals = re.findall(r'_UnfitError\(\s*"(the preloaded[^{"]*|cannot import|without [^"]*)', code)
+    page = (ROOT / "docs/how-to/run-faster.md").read_text(encoding="utf-8")
+    assert len(refusals) == 4
+    for refusal in refusals:
+        assert f"| `{refusal.partition(',')[0].strip()}" in page
 
 
 def test_numbers__of_the_pauses() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -230,7 +231,10 @@ def _is_in(now: dict[int, Process], process: Process) -> bool:
 
 
 def _own_peak_resident() -> int:
-    """This process's own peak, in the unit of `ru_maxrss`."""
+    """This process's own peak, in the unit of `ru_maxrss`, which itself may hold that of whoever started it."""
+    own = peak_resident(os.getpid())
+    if own is not None:
+        return own // _MAXRSS_UNIT
     if sys.platform == "win32":
         return 0
     import resource  # noqa: PLC0415 - does not exist on Windows

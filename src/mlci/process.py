@@ -88,6 +88,33 @@ def capture(
     return Completed(done.returncode, done.stdout, done.stderr)
 
 
+def begin(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], timeout_s: float) -> Callable[[], Completed]:
+    """Start a short process that reads nothing, and go on meanwhile; the value waits for its end, raising as `capture`.
+
+    Raises:
+        FileNotFoundError: The program does not exist.
+    """
+    started = subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+    def wait() -> Completed:
+        with started:
+            try:
+                stdout, stderr = started.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                raise
+        return Completed(started.returncode, stdout, stderr)
+
+    return wait
+
+
 @dataclass(frozen=True)
 class Exit:
     """How a supervised process tree ended."""

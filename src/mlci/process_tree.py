@@ -21,6 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 _PR_SET_CHILD_SUBREAPER = 36
 _END_S = 5.0  # what is still there after so many seconds of SIGKILL cannot be killed
+_GRACE_S = 0.5  # the trackers of multiprocessing and joblib clean up when those are gone whom they track
 _STAT_BYTES = 2048
 
 Key: TypeAlias = tuple[int, float]  # pid and start time: a pid alone may be given to another process
@@ -92,7 +93,10 @@ class Tree:
         return [process for key in known if (process := read(key[0])) and process.key == key]
 
     def end_leftovers(self) -> int:
-        """Kill everything but the root, and what is forked meanwhile; how many there were."""
+        """Kill everything but the root that does not soon end by itself; how many there were."""
+        deadline = time.monotonic() + _GRACE_S
+        while time.monotonic() < deadline and any(item.alive and item.pid != self.root for item in self.sample()):
+            time.sleep(0.02)
         return self._end(spare=self.root)
 
     def kill(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +16,7 @@ from mlci.core.documents import Comparison, Document, RecordsDocument, RunsDocum
 from mlci.errors import WorkspaceError
 
 FOLDER = ".mlci"
+_LOCK = ".lock"
 RUNS, RECORDS, COMPARISON, REPORT = "run.json", "record.json", "comparison.json", "report.md"
 # In the order in which they are made: writing one makes those after it stale.
 _ORDER = (RUNS, RECORDS, COMPARISON, REPORT)
@@ -74,6 +78,29 @@ class Workspace:
     def path(self, name: str) -> Path:
         """Where a document lies."""
         return self.folder / name
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """While runs are executed: two of these at once would take each other's outputs away.
+
+        Raises:
+            WorkspaceError: Another mlci is at it.
+        """
+        if sys.platform == "win32":
+            yield
+            return
+        import fcntl  # noqa: PLC0415 - does not exist on Windows
+
+        self.prepare()
+        with (self.folder / _LOCK).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise WorkspaceError(
+                    f"another mlci is running in {self.folder.name}/",
+                    hint="Wait until it has ended, or name a folder of its own in MLCI_WORKSPACE.",
+                ) from None
+            yield
 
     def prepare(self) -> None:
         """Make the folder, ignored by git."""

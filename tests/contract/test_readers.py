@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import json
 import os
-from pathlib import Path
+import sqlite3
+import zipfile
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fakes.event_files import event, scalar
 from mlci.core.documents import Metric
 from mlci.errors import MetricError
 from mlci.plugins import registry
+from mlci.plugins.readers import source
+from mlci.plugins.readers.interface import HEAD
 
 SCRAP = {"name": "accuracy", "data": 0.5, "encoder": "json", "version": 1}
 NOTEBOOK = {"cells": [{"outputs": [{"data": {"application/scrapbook.scrap.json+json": SCRAP}}]}]}
-SAMPLES = {
+
+
+def database() -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript("""
+            CREATE TABLE runs (run_uuid, name, status, start_time, end_time, lifecycle_stage);
+            CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan);
+            INSERT INTO runs VALUES ('a', 'a', 'FINISHED', 1, 2, 'active');
+            INSERT INTO metrics VALUES ('accuracy', 0.5, 1, 'a', 0, 0);
+        """)
+        return connection.serialize()
+
+
+def archive(header: dict[str, Any]) -> bytes:
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
+            written.writestr("header.json", json.dumps(header))
+        return file.getvalue()
+
+
+EVALUATION = {
+    "status": "success",
+    "eval": {"task": "sums"},
+    "results": {"scores": [{"name": "match", "metrics": {"accuracy": {"value": 0.5}}}]},
+    "stats": {},
+}
+SAMPLES: dict[str, str | bytes] = {
     "json": '{"accuracy": 0.5}',
     "yaml": "accuracy: 0.5\n",
     "toml": "accuracy = 0.5\n",
@@ -26,12 +59,47 @@ SAMPLES = {
     "tsv": "accuracy\n0.5\n",
     "notebook": json.dumps(NOTEBOOK),
     "mlci-log": '{"name": "accuracy", "value": 0.5}\n',
+    "bencher": '{"model": {"accuracy": {"value": 0.5}}}',
+    "dvclive": '{"accuracy": 0.5, "step": 3}',
+    "github-action-benchmark": '[{"name": "accuracy", "unit": "%", "value": 0.5}]',
+    "hf-trainer": '{"accuracy": 0.5, "epoch": 3.0}',
+    "lm-eval": '{"results": {"task": {"alias": "task", "accuracy,none": 0.5, "accuracy_stderr,none": 0.1}}}',
+    "pytest-benchmark": '{"benchmarks": [{"fullname": "accuracy", "stats": {"mean": 0.5}}]}',
+    "sklearn-report": '{"accuracy": 0.5}',
+    "wandb": '{"accuracy": 0.5, "_step": 3}',
+    "evidently": '{"metrics": [{"metric_name": "accuracy", "config": {}, "value": 0.5}]}',
+    "inspect-ai": archive(EVALUATION),
+    "junit": '<testsuite><properties><property name="accuracy" value="0.5"/></properties></testsuite>',
+    "mlflow": database(),
+    "promptfoo": '{"results": {"version": 3, "stats": {"successes": 1, "failures": 1, "errors": 0}}}',
+    "tensorboard": event(0, scalar("accuracy", 0.5)),
 }
+NAMES = {
+    "bencher": "model.accuracy",
+    "lm-eval": "task.accuracy",
+    "inspect-ai": "sums.match.accuracy",
+    "promptfoo": "pass_rate",
+}  # of the others it is `accuracy`
 EMPTY_IS_FINE = {"yaml": False, "toml": True, "mlci-log": True}
+RECOGNISING = [name for name in SAMPLES if hasattr(registry.plugin_class("readers", name), "recognises")]
 
 
 def reader(name: str) -> Any:
     return registry.load("readers", name)
+
+
+def outcome(name: str, path: Path) -> tuple[list[Metric], str]:
+    """The metrics, or the error's line."""
+    try:
+        return reader(name).read(path, name="scores"), "scores"
+    except MetricError as error:
+        return [], error.message
+
+
+def write(path: Path, name: str) -> Path:
+    sample = SAMPLES[name]
+    path.write_bytes(sample.encode() if isinstance(sample, str) else sample)
+    return path
 
 
 def test_readers__every_one_has_a_sample() -> None:
@@ -40,11 +108,10 @@ def test_readers__every_one_has_a_sample() -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_read__a_real_file(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text(SAMPLES[name])
-    [metric] = reader(name).read(path, name="file")
-    assert isinstance(metric, Metric)
-    assert (metric.name, metric.value) == ("accuracy", 0.5)
+    path = write(tmp_path / "file", name)
+    found = reader(name).read(path, name="file")
+    assert all(isinstance(metric, Metric) for metric in found)
+    assert (NAMES.get(name, "accuracy"), 0.5) in [(metric.name, metric.value) for metric in found]
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -78,9 +145,11 @@ def test_read__an_empty_file(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name != "mlci-log"])
 def test_read__a_file_that_is_too_large(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = registry.plugin_class("readers", name)
-    monkeypatch.setattr(importlib.import_module(plugin.__module__), "_MAX_BYTES", 5)
-    (tmp_path / "file").write_text(SAMPLES[name])
+    # The limit is its own module's, or the one that all readers share.
+    own = importlib.import_module(registry.plugin_class("readers", name).__module__)
+    for module in (source, own):
+        monkeypatch.setattr(module, "_MAX_BYTES", 5, raising=module is source)
+    write(tmp_path / "file", name)
     with pytest.raises(MetricError, match=r"^scores: .*(larger than 5|at most 5)"):
         reader(name).read(tmp_path / "file", name="scores")
 
@@ -95,13 +164,8 @@ def test_read__a_file_that_is_too_large(name: str, tmp_path: Path, monkeypatch: 
 def test_read__anything_gives_metrics_or_one_line(name: str, tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(data)
-    try:
-        found = reader(name).read(path, name="scores")
-    except MetricError as error:
-        line = error.message
-    else:
-        line = "scores"
-        assert all(isinstance(metric.value, float) for metric in found)
+    found, line = outcome(name, path)
+    assert all(isinstance(metric.value, float) for metric in found)
     assert line.startswith("scores")
     assert "\n" not in line
 
@@ -109,7 +173,76 @@ def test_read__anything_gives_metrics_or_one_line(name: str, tmp_path: Path, dat
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
 @pytest.mark.parametrize("name", SAMPLES)
 def test_read__a_file_that_may_not_be_read(name: str, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text(SAMPLES[name])
+    write(tmp_path / "file", name)
     (tmp_path / "file").chmod(0)
     with pytest.raises(MetricError, match=r"^scores: cannot be read: Permission denied"):
         reader(name).read(tmp_path / "file", name="scores")
+
+
+@pytest.mark.parametrize("name", RECOGNISING)
+@settings(max_examples=25, deadline=None)
+@given(
+    head=st.one_of(st.binary(max_size=80), st.text(alphabet='{}[]":,\\\n aresultsvmic', max_size=120).map(str.encode)),
+    path=st.sampled_from(["m.json", "all_results.json", "trainer_state.json", "m.xml", "m", ".json", "a/*.json"]),
+)
+def test_recognises__anything_is_a_yes_or_a_no(name: str, head: bytes, path: str) -> None:
+    assert reader(name).recognises(PurePath(path), head) in (True, False)
+
+
+HEADS = {
+    "quotes": b'{"' + b'\\"' * HEAD,
+    "strings": b"{" + b'"",' * HEAD,
+    "keys": b"{" + b",".join(b'"%d":{"%d":{"value":1}}' % (number, number) for number in range(4_000)),
+    "depth": b'{"a":' * HEAD,
+    "brackets": b"[" * HEAD,
+    "blanks": b"{" + b" " * HEAD,
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
+@pytest.mark.parametrize("name", RECOGNISING)
+def test_recognises__a_hostile_beginning(name: str, head: bytes) -> None:
+    assert reader(name).recognises(PurePath("m.json"), head[:HEAD]) in (True, False)
+
+
+LONG = 10_000_000
+HOSTILE = {
+    "depth": b'{"results":' * 10_000,
+    "closed depth": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "a long string": b'{"a": "' + b"x" * LONG + b'"}',
+    "a long key": b'{"' + b"x" * LONG + b'": 0.5}',
+    "a long key twice": b'{"' + b"x" * 1000 + b'": 1, "' + b"x" * 1000 + b'": 2}',
+    "a long number": b'{"a": ' + b"9" * 100_000 + b"}",
+    "a key twice": b'{"results": {"a": 1, "a": 2}}',
+    "not finite": b'{"a": NaN, "b": 1e999, "c": -Infinity, "d": "nan"}',
+    "UTF-16": '{"a": 0.5}'.encode("utf-16"),
+    "Latin-1": '{"ä": 0.5}'.encode("latin-1"),
+    "a lone surrogate": b'{"\\ud800": 0.5}',
+    "a NUL": b'{"a\0b": 0.5}\0',
+    "a long column": b"x" * LONG + b"\n1\n",
+    "a long line": b"x," * (LONG // 2) + b"\n",
+}
+
+
+@pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("name", SAMPLES)
+def test_read__a_hostile_file(name: str, document: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(document)
+    found, line = outcome(name, path)
+    assert all(len(metric.name.encode()) <= 2000 for metric in found)
+    assert line.startswith("scores")
+    assert len(line) < 500
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["json", "hf-trainer", "wandb", "csv", "tsv"])
+def test_read__a_million_names(name: str, tmp_path: Path) -> None:
+    names = (f"m{number}" for number in range(1_000_000))
+    path = tmp_path / "file"
+    if name in ("csv", "tsv"):
+        path.write_text(("," if name == "csv" else "\t").join(names)[:3_000_000] + "\n")
+    else:
+        path.write_text("{" + ",".join(f'"{metric}":1' for metric in names) + "}")
+    with pytest.raises(MetricError, match=r"^scores: .*(at most 2,000 are read|more than 10,000 metrics)$"):
+        reader(name).read(path, name="scores")

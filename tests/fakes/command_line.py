@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -97,25 +98,24 @@ def workbench(folder: Path) -> Workbench:
 
 
 def notebook(*cells: str, tags: dict[int, str] | None = None, **metadata: Any) -> str:
-    """An .ipynb of code cells; `tags` by position, from 0."""
-    return json.dumps(
-        {
-            "cells": [
-                {
-                    "id": f"c{position}",
-                    "cell_type": "code",
-                    "source": source,
-                    "metadata": {"tags": [tags[position]]} if tags and position in tags else {},
-                    "outputs": [],
-                    "execution_count": None,
-                }
-                for position, source in enumerate(cells)
-            ],
-            "metadata": metadata,
-            "nbformat": 4,
-            "nbformat_minor": 5,
-        }
-    )
+    """An .ipynb of code cells, spelled as Jupyter spells it; `tags` by position, from 0."""
+    document = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"c{position}",
+                "metadata": {"tags": [tags[position]]} if tags and position in tags else {},
+                "outputs": [],
+                "source": source.splitlines(keepends=True),
+            }
+            for position, source in enumerate(cells)
+        ],
+        "metadata": metadata,
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(document, indent=1) + "\n"
 
 
 def living(**environ: str) -> list[str]:
@@ -127,4 +127,15 @@ def living(**environ: str) -> list[str]:
                 found.append(" ".join(process.cmdline()))
         except psutil.Error:
             continue
+    return found
+
+
+def marked(text: str) -> list[str]:
+    """The processes, zombies aside, that have this text among their arguments or in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            said = " ".join(process.cmdline())
+            if process.status() != psutil.STATUS_ZOMBIE and (text in said or text in str(process.environ())):
+                found.append(said)
     return found

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlci.metering import Meter, _Cpu
-from mlci.process_tree import Process
+from mlci.process_tree import Process, Tree
 
 # A program that obeys: each line is run, then answered.
 OBEDIENT = "import sys, time, subprocess\nfor line in sys.stdin: exec(line); print('done', flush=True)"
@@ -45,6 +45,11 @@ class Program:
         self.do(f"subprocess.run([sys.executable, '-c', {code!r}])")
 
 
+def metered(pid: int, *, meter_root: bool = True) -> Meter:
+    """A meter of one tree and nothing else: what other tests have left to this process is no orphan of that tree."""
+    return Meter(pid, meter_root=meter_root, tree=Tree(pid, reaper=pid))
+
+
 @pytest.fixture
 def program() -> Iterator[Program]:
     program = Program()
@@ -55,7 +60,7 @@ def program() -> Iterator[Program]:
 
 
 def test_cpu_s__a_child_that_no_sample_saw_counts_once_waited_for(program: Program) -> None:
-    with Meter(program.process.pid) as meter:
+    with metered(program.process.pid) as meter:
         before = meter.cpu_s
         program.burn_in_a_child(0.15)
         program.burn_in_a_child(0.15)
@@ -65,7 +70,7 @@ def test_cpu_s__a_child_that_no_sample_saw_counts_once_waited_for(program: Progr
 
 def test_cpu_s__a_child_that_nobody_waits_for_stays_in_the_sum(program: Program) -> None:
     program.do("import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)")
-    with Meter(program.process.pid) as meter:
+    with metered(program.process.pid) as meter:
         before = meter.cpu_s
         code = "import time\n" + BURN.format(0.5) + "\ntime.sleep(0.6)"
         program.do(f"subprocess.Popen([sys.executable, '-c', {code!r}]).wait()")
@@ -74,7 +79,7 @@ def test_cpu_s__a_child_that_nobody_waits_for_stays_in_the_sum(program: Program)
 
 
 def test_cpu_s__of_the_descendants_only(program: Program) -> None:
-    with Meter(program.process.pid, meter_root=False) as meter:
+    with metered(program.process.pid, meter_root=False) as meter:
         program.burn(0.4)
         program.burn_in_a_child(0.2)
         meter.sample()
@@ -83,7 +88,7 @@ def test_cpu_s__of_the_descendants_only(program: Program) -> None:
 
 def test_closed__the_system_knows_what_no_sample_saw() -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time\n" + BURN.format(0.3)])
-    with Meter(process.pid) as meter:
+    with metered(process.pid) as meter:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         time.sleep(0.3)  # a sample finds the root gone before its owner says so
@@ -91,8 +96,29 @@ def test_closed__the_system_knows_what_no_sample_saw() -> None:
     assert meter.cpu_s == pytest.approx(usage.ru_utime + usage.ru_stime)
 
 
+def test_closed__the_peak_of_whoever_started_this_process_is_nobodys() -> None:
+    # What a process held when it became another one by `exec` is in that one's `ru_maxrss` for ever.
+    code = """
+        import os, subprocess, sys
+        from mlci.metering import Meter
+        hold = [sys.executable, "-c", "held = b'x' * 120_000_000"]
+        root = subprocess.Popen(["sh", "-c", '"$@"; exit $?', "sh", *hold])
+        with Meter(root.pid) as meter:
+            meter._closing.set()  # no sample meets the child
+            _, _, usage = os.wait4(root.pid, 0)
+            root.returncode = 0
+            meter.closed(usage)
+        print(meter.total().peak_memory_bytes)
+    """
+    become = f"import os, sys; os.execv(sys.executable, [sys.executable, '-c', {textwrap.dedent(code)!r}])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"held = b'x' * 400_000_000; {become}"], capture_output=True, check=True, text=True
+    )
+    assert 120_000_000 < int(done.stdout) < 400_000_000
+
+
 def test_total__peak_of_a_moment_between_two_samples(program: Program) -> None:
-    with Meter(program.process.pid) as meter:
+    with metered(program.process.pid) as meter:
         program.do("held = bytearray(90_000_000); del held")
         assert meter.lap().peak_memory_bytes > 90_000_000
     assert meter.total().peak_memory_bytes > 90_000_000
@@ -100,13 +126,13 @@ def test_total__peak_of_a_moment_between_two_samples(program: Program) -> None:
 
 def test_total__what_was_held_before_the_meter_began_is_not_in_it(program: Program) -> None:
     program.do("held = bytearray(90_000_000); del held")
-    with Meter(program.process.pid) as meter:
+    with metered(program.process.pid) as meter:
         pass
     assert 1_000_000 < meter.total().peak_memory_bytes < 90_000_000
 
 
 def test_total__processes_that_share_memory_share_its_proportional_size(program: Program) -> None:
-    with Meter(program.process.pid) as meter:
+    with metered(program.process.pid) as meter:
         program.do("import os; held = bytearray(80_000_000)")
         program.do("if os.fork() == 0: time.sleep(300)")
         deadline = time.monotonic() + 20
@@ -120,7 +146,7 @@ def test_total__processes_that_share_memory_share_its_proportional_size(program:
 
 
 def test_lap__each_has_its_own(program: Program) -> None:
-    with Meter(program.process.pid) as meter:
+    with metered(program.process.pid) as meter:
         program.do("held = bytearray(90_000_000)")
         program.burn(0.2)
         first = meter.lap()
@@ -137,21 +163,34 @@ def test_lap__each_has_its_own(program: Program) -> None:
 
 
 def test_last_active__computing_is_active_and_waiting_is_not(program: Program) -> None:
-    with Meter(program.process.pid) as meter:
+    with metered(program.process.pid) as meter:
         program.burn(0.3)
+        time.sleep(1.1)  # what was too little to notice at once is forgotten after a second
         meter.sample()
         after_work = meter.last_active()
-        program.do("for _ in range(150): time.sleep(0.01)")
+        program.do("for _ in range(30): time.sleep(0.05)")
         assert meter.last_active() == after_work
         program.burn_in_a_child(0.3)
         meter.sample()
         assert meter.last_active() > after_work + 1
 
 
+def test_last_active__a_program_that_looks_at_its_clock_is_waiting() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    meter = metered(process.pid)
+    meter._take([seen(process.pid, 0, 1.0)])
+    worked = meter.last_active()
+    meter._take([seen(process.pid, 0, 1.001)])
+    assert meter.last_active() == worked
+    meter._take([seen(process.pid, 0, 2.0)])
+    assert meter.last_active() > worked
+
+
 def test_meter__of_a_root_that_is_gone_already() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    with Meter(process.pid) as meter:
+    with metered(process.pid) as meter:
         assert meter.lap().cpu_s == 0
     assert meter.total().cpu_s == 0
 
@@ -221,7 +260,7 @@ def test_total__gpu_memory_and_the_busiest_gpu_in_use(
 ) -> None:
     with (
         nvml(FAKE_NVML.format(pid=program.process.pid), tmp_path, monkeypatch),
-        Meter(program.process.pid) as meter,
+        metered(program.process.pid) as meter,
     ):
         deadline = time.monotonic() + 20
         while meter.total().gpu_memory_bytes is None and time.monotonic() < deadline:
@@ -238,7 +277,7 @@ def test_total__gpu_memory_and_the_busiest_gpu_in_use(
 def test_total__no_gpu_is_no_error(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    with nvml(source, tmp_path, monkeypatch), Meter(program.process.pid) as meter:
+    with nvml(source, tmp_path, monkeypatch), metered(program.process.pid) as meter:
         time.sleep(0.3)
         meter.sample()
     assert meter.total().gpu_memory_bytes is None

@@ -76,7 +76,7 @@ def demo(invocation: Invocation, folder: Path) -> tuple[Project, Comparison, Rec
 
 
 def _check_installed(environ: Mapping[str, str]) -> None:
-    packages = interpreter.probe(sys.executable, environ=environ).environment.packages
+    packages = interpreter.probe(sys.executable, environ=environ)().environment.packages
     missing = [name for name in _NEEDED if name not in packages]
     if missing:
         raise EnvironmentMissingError(

@@ -42,7 +42,7 @@ def run_all(project: Project, options: Options, display: Display) -> RunsDocumen
     cancellation = Cancellation()
     session = Session(project, options, display, plan, results, cancellation)
     session.prepare()
-    with cancellation.listening():
+    with project.workspace.locked(), cancellation.listening():
         session.execute()
     if cancellation:
         raise CancelledError("stopped; what was done is in .mlci/run.json", hint="Go on with `mlci run --last-failed`.")
@@ -152,7 +152,9 @@ secrets_option = click.option(
 @jobs_option
 @follow_option
 @secrets_option
-@click.option("--fail-fast", is_flag=True, help="Start nothing more after a run that did not succeed.")
+@click.option(
+    "--fail-fast", is_flag=True, help="Start no further run after one that did not succeed; its other seeds still run."
+)
 @click.option("--last-failed", is_flag=True, help="Keep the good results of the last time and run the rest again.")
 @click.option("--allow-fork-code", is_flag=True, help="Run even where the event's rights would be a stranger's.")
 @click.pass_obj

@@ -46,7 +46,9 @@ class MetricFile(Table, frozen=True):
     """A metric file whose format is named rather than taken from its ending."""
 
     path: Annotated[str, Meta(description="Relative to the working directory.")]
-    format: Annotated[str | None, Meta(description="json, yaml, toml, csv, tsv, notebook or mlci-log.")] = None
+    format: Annotated[
+        str | None, Meta(description="A name of [formats](formats.md); by default by content, name and ending.")
+    ] = None
 
 
 class Only(Table, frozen=True):
@@ -141,7 +143,11 @@ class RunTable(Table, frozen=True):
     ] = {}
     seeds: Annotated[tuple[int, ...], Meta(description="Run once a seed, given as the parameter `seed`.")] = ()
     metrics: Annotated[
-        tuple[str | MetricFile, ...], Meta(description="Metric files, relative to the working directory.")
+        tuple[str | MetricFile, ...],
+        Meta(
+            description="Metric files, relative to the working directory; `auto` reads those of known frameworks "
+            "that lie where these write them."
+        ),
     ] = ()
     artifacts: Annotated[
         tuple[str, ...],

@@ -82,7 +82,7 @@ class Failure(Document, frozen=True):
     """Why a run did not succeed, in the user's terms."""
 
     # exception | exit-code | signal | dead-kernel | out-of-memory | timeout | cancelled | environment | parameters |
-    # missing-output | metrics | needs | lost
+    # missing-output | metrics | needs | lost | internal
     kind: str
     message: str  # one line
     file: str | None = None  # notebook or source file, relative to the configuration

@@ -18,10 +18,12 @@ _SHORTEST_NAMED = 3
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET_WORDS = frozenset(("auth", "authorization", "dsn", "pwd", "secrets", "passwords", "credentials", "passphrases"))
 _SECRET_ENDINGS = ("token", "secret", "password", "passwd", "passphrase", "credential", "apikey")  # PGPASSWORD, too
-_SECRET_LAST_WORDS = frozenset(("pass", "pat"))
+_SECRET_LAST_WORDS = frozenset(("pass", "pat", "webhook", "jwt", "cookie"))
 _SECRET_PAIRS = frozenset(
     [
-        *itertools.product(_WORDS.findall("api access private signing encryption account deploy ssh"), ("key", "keys")),
+        *itertools.product(
+            _WORDS.findall("api access private signing encryption account deploy ssh storage kaggle"), ("key", "keys")
+        ),
         *itertools.product(("connection", "conn"), ("string", "str")),
         ("webhook", "url"),
     ]

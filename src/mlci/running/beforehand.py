@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -23,7 +23,14 @@ class Prepared:
     parameters: dict[str, Any]  # those that it receives, without the seed
 
 
-def prepare(project: Project, plan: Plan, *, python: str | None, parameters: Mapping[str, Any]) -> dict[str, Prepared]:
+def prepare(
+    project: Project,
+    plan: Plan,
+    *,
+    python: str | None,
+    parameters: Mapping[str, Any],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> dict[str, Prepared]:
     """Check every selected run; what it starts from, by name.
 
     Args:
@@ -31,16 +38,26 @@ def prepare(project: Project, plan: Plan, *, python: str | None, parameters: Map
         plan: What is selected.
         python: The interpreter that the command line asks for.
         parameters: Those of the command line.
+        meanwhile: What can be done while the interpreters answer.
 
     Raises:
         UsageError: A parameter of the command line that nothing can receive.
         ConfigError: One of the configuration, or a seed, that nothing can receive; a metric file that nothing reads.
         EnvironmentMissingError: No interpreter, or one without a kernel.
     """
-    interpreters: dict[str, interpreter.Interpreter] = {}
+    environ = project.invocation.environ
+    paths = {
+        run.name: interpreter.find(project.config.root, asked=python, configured=run.table.python, environ=environ)[0]
+        for run in plan.selected
+    }
+    answers = {path: interpreter.probe(path, environ=environ) for path in dict.fromkeys(paths.values())}
+    meanwhile()
+    interpreters = {path: answer() for path, answer in answers.items()}
     prepared: dict[str, Prepared] = {}
     for run in plan.selected:
-        found = _interpreter(project, run, python, interpreters)
+        found = interpreters[paths[run.name]]
+        if run.kind == "notebook":
+            interpreter.require_ipykernel(found, run.name)
         _check_readers(project, run)
         checkpoints.of(project.config, run, None, project.workspace)
         prepared[run.name] = Prepared(found, _receivable(project, run, parameters))
@@ -49,18 +66,6 @@ def prepare(project: Project, plan: Plan, *, python: str | None, parameters: Map
         if name not in taken and prepared:
             raise UsageError(f"-p {name}: no selected run can receive this parameter")
     return prepared
-
-
-def _interpreter(
-    project: Project, run: Run, asked: str | None, known: dict[str, interpreter.Interpreter]
-) -> interpreter.Interpreter:
-    environ = project.invocation.environ
-    path, _ = interpreter.find(project.config.root, asked=asked, configured=run.table.python, environ=environ)
-    if path not in known:
-        known[path] = interpreter.probe(path, environ=environ)
-    if run.kind == "notebook":
-        interpreter.require_ipykernel(known[path], run.name)
-    return known[path]
 
 
 def _check_readers(project: Project, run: Run) -> None:

@@ -91,7 +91,7 @@ class Display:
         took = f" in {duration(result.duration_s)}" if result.duration_s else ""
         reason = f" ({plain(result.reason)})" if result.reason else ""
         lines = [*(f"{label}: {plain(note)}" for note in result.notes), f"{label}: {result.status}{reason}{took}"]
-        if result.error:
+        if result.error and result.error.message != result.reason:
             where = f"cell {result.error.cell}: " if result.error.cell else ""
             lines.append(f"  {where}{plain(result.error.message)}")
         if watched and self._grouped:

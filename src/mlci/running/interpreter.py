@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,26 +86,34 @@ def find(root: Path, *, asked: str | None, configured: str | None, environ: Mapp
     raise EnvironmentMissingError("no python on PATH", hint="Name the interpreter with --python or in the run.")
 
 
-def probe(python: str, *, environ: Mapping[str, str]) -> Interpreter:
-    """What `python` is and has installed.
+def probe(python: str, *, environ: Mapping[str, str]) -> Callable[[], Interpreter]:
+    """Ask what `python` is and has installed; the value waits for the answer, which takes as long as a Python starts.
 
     Raises:
-        EnvironmentMissingError: It does not run.
+        EnvironmentMissingError: It does not run; from the value as well.
     """
+    failure = EnvironmentMissingError(
+        f"the interpreter {python} does not run",
+        hint="Try it: python -c 'print(1)'. mlci needs 3.9 or newer there.",
+    )
     try:
-        done = process.capture(
+        wait = process.begin(
             [python, "-I", "-c", _PROBE],
             cwd=Path(python).parent,
             environ=process.child_environ(environ),
             timeout_s=_PROBE_TIMEOUT_S,
         )
-        told = msgspec.json.decode(done.stdout, type=_Told)
-    except (OSError, UnicodeDecodeError, msgspec.DecodeError, subprocess.TimeoutExpired):
-        raise EnvironmentMissingError(
-            f"the interpreter {python} does not run",
-            hint="Try it: python -c 'print(1)'. mlci needs 3.9 or newer there.",
-        ) from None
-    return Interpreter(path=python, environment=told.environment, has_ipykernel=told.ipykernel)
+    except OSError:
+        raise failure from None
+
+    def answer() -> Interpreter:
+        try:
+            told = msgspec.json.decode(wait().stdout, type=_Told)
+        except (UnicodeDecodeError, msgspec.DecodeError, subprocess.TimeoutExpired):
+            raise failure from None
+        return Interpreter(path=python, environment=told.environment, has_ipykernel=told.ipykernel)
+
+    return answer
 
 
 def require_ipykernel(interpreter: Interpreter, run: str) -> None:

@@ -81,8 +81,8 @@ def make(
     """
     table = run.table
     given = {**parameters, **({SEED: seed} if seed is not None else {})}
-    path = [str(Path(userlib.__file__).parent), *filter(None, [environ.get("PYTHONPATH")])]
     own = {name: fill(value, given) for name, value in table.env.items()}
+    path = [str(Path(userlib.__file__).parent), *filter(None, [{**environ, **own}.get("PYTHONPATH")])]
     extra = {
         **{name: value for name, value in _customary(run, threads).items() if name not in environ},
         # What a run printed before it was killed is in its log.

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from mlci.config.tables import RunTable
+from mlci.config.tables import MetricFile, RunTable
 from mlci.core.documents import Artifact, Failure, Metric
-from mlci.core.metric import merge_sources
+from mlci.core.metric import key, merge_sources
 from mlci.errors import MetricError
 from mlci.plugins import registry
+from mlci.plugins.readers.interface import HEAD, Reader, Recognising
+from mlci.running import known
 from mlci.running.inputs import sha256
 
 _GLOB = re.compile(r"[*?\[]")
@@ -33,7 +35,12 @@ class Collected:
 def declared(table: RunTable) -> list[str]:
     """Every output pattern of a run."""
     predictions = [table.predictions] if table.predictions else []
-    return [*(file.path for file in table.metric_files), *table.artifacts, *table.plots, *predictions]
+    metrics = [place for file in table.metric_files for place in (known.PLACES if _is_auto(file) else [file.path])]
+    return [*metrics, *table.artifacts, *table.plots, *predictions]
+
+
+def _is_auto(file: MetricFile) -> bool:
+    return file == MetricFile(path=known.AUTO)
 
 
 def snapshot(cwd: Path, patterns: Iterable[str]) -> dict[Path, Stamp]:
@@ -71,10 +78,10 @@ def collect(
     if logged.exists():
         collector.read("log_metric", logged, "mlci-log", sources)
     for file in table.metric_files:
-        for path in collector.fresh(file.path):
-            shown = path.relative_to(cwd).as_posix() if path.is_relative_to(cwd) else path.name
-            collector.read(shown, path, file.format, sources)
-            collector.keep(path, "metrics")
+        if not _is_auto(file):
+            collector.read_all(collector.fresh(file.path), file.format, sources)
+    if any(map(_is_auto, table.metric_files)):
+        collector.read_known(sources)
     predictions = [table.predictions] if table.predictions else []
     artifacts = collector.keep_all([*table.artifacts, *predictions], "artifacts")
     plots = collector.keep_all(table.plots, "plots")
@@ -95,9 +102,7 @@ class _Collector:
         self._folder, self._workspace = folder, workspace
 
     def fresh(self, pattern: str) -> list[Path]:
-        found = _matching(self._cwd, pattern)
-        anew = [path for path in found if self._before.get(path) != _stamp(path)]
-        outside = [path for path in anew if not path.resolve().is_relative_to(self._repository)]
+        found, anew, outside = self._look(pattern)
         if outside:
             self._missing(f"{pattern!r} is a link that leaves the repository")
         elif not anew:
@@ -105,9 +110,38 @@ class _Collector:
             self._missing(f"{pattern!r} is declared and {said}")
         return [path for path in anew if path not in outside]
 
+    def _look(self, pattern: str) -> tuple[list[Path], list[Path], list[Path]]:
+        """What matches, what of it was written anew, and what of that lies outside of the repository."""
+        found = _matching(self._cwd, pattern)
+        anew = [path for path in found if self._before.get(path) != _stamp(path)]
+        return found, anew, [path for path in anew if not path.resolve().is_relative_to(self._repository)]
+
+    def read_known(self, sources: dict[str, list[Metric]]) -> None:
+        """Read what lies where frameworks write; a place that nothing was written to is none that is missing."""
+        for place in known.PLACES:
+            _, anew, outside = self._look(place)
+            paths = [path for path in anew if path not in outside and self._shown(path) not in sources]
+            if place in known.NEWEST:
+                paths = sorted(paths, key=lambda path: path.stat().st_mtime_ns)[-1:]
+            said = {key(metric): metric.value for metrics in sources.values() for metric in metrics}
+            here: dict[str, list[Metric]] = {}
+            self.read_all(paths, None, here)
+            for source, metrics in here.items():
+                sources[source] = [
+                    metric for metric in metrics if key(metric) not in said or said[key(metric)] == metric.value
+                ]
+
+    def read_all(self, paths: Iterable[Path], reader: str | None, sources: dict[str, list[Metric]]) -> None:
+        for path in paths:
+            self.read(self._shown(path), path, reader, sources)
+            self.keep(path, "metrics")
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self._cwd).as_posix() if path.is_relative_to(self._cwd) else path.name
+
     def read(self, shown: str, path: Path, reader: str | None, sources: dict[str, list[Metric]]) -> None:
         try:
-            metrics = registry.load("readers", reader or reader_of(path)).read(path, name=shown)
+            metrics = registry.load("readers", reader or reader_of(path, _head(path))).read(path, name=shown)
         except MetricError as error:
             self.problems.append(Failure(kind="metrics", message=error.message))
             return
@@ -149,17 +183,36 @@ def _stamp(path: Path) -> Stamp:
     return seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
 
 
-def reader_of(path: PurePath) -> str:
-    """The name of the reader whose endings match.
+def reader_of(path: PurePath, head: bytes = b"") -> str:
+    """The name of the reader for a file: one that recognises it, else the one of its ending.
+
+    Args:
+        path: The file's, or a pattern of files that a run is still to write.
+        head: Its first bytes.
 
     Raises:
-        MetricError: No reader's do.
+        MetricError: No reader is for it, or more than one recognises it.
     """
-    for name in registry.names("readers"):
-        if path.suffix.lower() in registry.plugin_class("readers", name).suffixes:
-            return name
-    known = "json, yaml, toml, csv, tsv"
+    readers = {name: registry.plugin_class("readers", name) for name in registry.names("readers")}
+    taken = [name for name, reader in readers.items() if _recognises(reader, path, head)]
+    if len(taken) > 1:
+        raise MetricError(f"{path.name}: it may be {' or '.join(taken)}", hint="Name its format beside its path.")
+    for name in taken or [name for name, reader in readers.items() if path.suffix.lower() in reader.suffixes]:
+        return name
+    formats = "json, yaml, toml, csv, tsv"
     raise MetricError(
         f"{path.name}: no reader for files ending in {path.suffix!r}",
-        hint=f"Name its format ({known}) beside its path.",
+        hint=f"Name its format ({formats}) beside its path.",
     )
+
+
+def _recognises(reader: type[Reader] | type[Recognising], path: PurePath, head: bytes) -> bool:
+    return hasattr(reader, "recognises") and bool(reader.recognises(path, head))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""  # its reader says why

@@ -15,7 +15,7 @@ from mlci.config.loading import Kind
 from mlci.core.documents import Failure, RunResult
 from mlci.plugins.executors.command import CommandExecutor
 from mlci.plugins.executors.interface import Executor, Job, Outcome
-from mlci.plugins.executors.notebook.servers import KernelServers
+from mlci.plugins.executors.notebook.servers import Forkable, KernelServers
 from mlci.process import Cancellation
 from mlci.project import Project
 from mlci.running import jobs, machine, reuse
@@ -71,7 +71,15 @@ class Session:
     def prepare(self) -> None:
         """Refuse everything that can be wrong before the first execution."""
         options = self.options
-        self._prepared = prepare(self.project, self.plan, python=options.python, parameters=options.parameters)
+        # To import papermill takes as long as an interpreter to answer; not where all may be known already.
+        notebooks = any(run.kind == "notebook" and not run.table.reuse for run in self.plan.selected)
+        self._prepared = prepare(
+            self.project,
+            self.plan,
+            python=options.python,
+            parameters=options.parameters,
+            meanwhile=lambda: self._executor("notebook") if notebooks else None,
+        )
         context = self.project.context
         if any(run.table.reuse for run in self.plan.selected):
             self._cache = reuse.Reuse.open(
@@ -95,8 +103,9 @@ class Session:
         gpus = machine.gpus(self.project.invocation.environ)
         capacity = machine.capacity(self.options.jobs, len(gpus))
         self._threads = machine.share(min(capacity.jobs, len(due)))
-        if due and not due[0][0].table.reuse:
-            self._start_server(due[0][0], self._job(*due[0]))  # as soon as possible
+        first = self._forkable(due[0][0], self._job(*due[0])) if due and not due[0][0].table.reuse else None
+        if first is not None:
+            self._servers.start(first)  # as soon as possible: it takes a while to be ready
         for item in self.plan.items:
             if item.reason and not (item.reason == NOT_NAMED and self.results.has(item.run)):
                 self._skip(item.run, item.reason)
@@ -159,23 +168,24 @@ class Session:
             self._cache if run.table.reuse else None,
         )
 
-    def _start_server(self, run: Run, job: Job) -> None:
-        """Kernels are forked from a process that has imported what they need; it takes a while to be ready."""
-        if run.kind == "notebook":
-            self._servers.start(self._prepared[run.name].python.path, job.environ, run.table.preload)
+    @staticmethod
+    def _forkable(run: Run, job: Job) -> Forkable | None:
+        return (
+            Forkable(job.python, job.environ, job.cwd, run.table.preload)
+            if run.kind == "notebook" and job.python
+            else None
+        )
 
     def _launch(self, workers: Workers, item: UnderWay) -> Worker:
         """Give it a worker, which waits for its turn."""
-        if item.run.kind == "notebook":
-            self._start_server(item.run, item.job)
-            executor = self._executor(item.run.kind)  # whose import takes as long as a server's
-            python, preload = item.prepared.python.path, item.run.table.preload
-            server = self._servers.address(python, item.job.environ, preload)
+        executor = self._executor(item.run.kind)
+        kernel = self._forkable(item.run, item.job)
+        if kernel is not None:
+            self._servers.start(kernel)
+            server = self._servers.address(kernel, given_up=lambda: bool(self.cancellation))
             item.job = dataclasses.replace(item.job, kernel_server=server)
             for pid in self._servers.pids:
                 workers.spare(pid)
-        else:
-            executor = self._executor(item.run.kind)
         item.worker = workers.start(executor, item.job)
         return item.worker
 
@@ -211,9 +221,14 @@ class Session:
 
     def _end(self, item: UnderWay, outcome: Outcome) -> None:
         self._under_way.remove(item)
-        result = item.ended(outcome)
-        refusal = self._servers.refusal(item.prepared.python.path, item.job.environ, item.run.table.preload)
-        if refusal and item.run.kind == "notebook":
+        try:
+            result = item.ended(outcome)
+        except OSError as error:  # a full disk, or a run that has removed mlci's own folder
+            failure = Failure(kind="internal", message=f"what it left cannot be kept: {error.strerror or error}")
+            result = result_of(item.run, "crashed", seed=item.seed, error=failure)
+        kernel = self._forkable(item.run, item.job)
+        refusal = self._servers.refusal(kernel) if kernel else None
+        if refusal:
             result = msgspec.structs.replace(result, notes=(*result.notes, refusal))
         self._known(item, result)
 

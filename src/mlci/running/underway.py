@@ -87,7 +87,7 @@ class UnderWay:
 
     def begin(self) -> None:
         """Its turn has come: whatever it finds is as it is now."""
-        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self._key is not None:
             self._set_environ(reuse.observe_environ(self.job.environ, self.job.outputs / OBSERVED))
         if self._checkpoint is not None:
@@ -96,6 +96,7 @@ class UnderWay:
             )
             without = {name: value for name, value in self.job.environ.items() if name != checkpoints.RESUME}
             self._set_environ({**without, **({checkpoints.RESUME: "1"} if self._start.attempts else {})})
+        self.job.outputs.mkdir(parents=True, exist_ok=True)  # whatever ran before may have removed it
         self._before = outputs.snapshot(self.run.cwd, outputs.declared(self.run.table))
 
     def ended(self, outcome: Outcome) -> RunResult:

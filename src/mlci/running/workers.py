@@ -20,17 +20,13 @@ from mlci.core.documents import Failure, Outputs, Status
 from mlci.plugins.executors.interface import Executor, Job, Outcome, Progress
 from mlci.plugins.executors.log import LOG
 from mlci.process_tree import Key, Tree, become_subreaper, children, oom_kills, read
-from mlci.running.working import BEGUN, GO, STOPS, Fault, mains, work
+from mlci.running.working import BEGUN, GO, STOPS, mains, work
 
 _OVERDUE_S = 15.0  # beyond the job's own deadline, which the worker keeps
 _STOP_S = 6.0  # for what a worker does when it is told to stop
 _AT_ONCE = 100  # messages of one worker before the others' are read
 
 Event = Progress | Outcome
-
-
-class WorkerError(Exception):
-    """What went wrong inside a worker, with its traceback."""
 
 
 class Worker:
@@ -71,11 +67,7 @@ class Worker:
             self._signal(signal.SIGTERM)
 
     def read(self) -> list[Event]:
-        """What it has said; the outcome comes last.
-
-        Raises:
-            Exception: What the executor raised.
-        """
+        """What it has said; the outcome comes last."""
         said: list[Any] = []
         if self._deadline is not None and time.monotonic() >= self._deadline and not self._killed:
             self._killed = True
@@ -88,15 +80,12 @@ class Worker:
                     self._begin()
                     continue
                 said.append(message)
-                if isinstance(message, Outcome | Fault):
+                if isinstance(message, Outcome):
                     break
         except (EOFError, OSError):
             ended = True
-        last = said[-1] if said else None
-        if isinstance(last, Fault):
-            raise last.error from WorkerError(f"\n{last.traceback}")
-        if isinstance(last, Outcome):
-            self.outcome = last
+        if said and isinstance(said[-1], Outcome):
+            self.outcome = said[-1]
         if ended and self.outcome is None:
             self.outcome = self._unsaid()
             said.append(self.outcome)
@@ -160,8 +149,7 @@ class Workers:
     ) -> None:
         self.stop()
         while self._workers:
-            with contextlib.suppress(Exception):  # a fault after the first, which is under way
-                self.events(0.1)
+            self.events(0.1)
 
     def start(self, executor: Executor, job: Job) -> Worker:
         """Start a worker; it waits where its executor calls `go` until `Worker.go`."""
@@ -184,15 +172,11 @@ class Workers:
             worker.stop()
 
     def events(self, within_s: float) -> list[tuple[Worker, Event]]:
-        """What the workers say within a time, as soon as one says something; raises as `Worker.read`."""
+        """What the workers say within a time, as soon as one says something."""
         wait([item for worker in self._workers for item in (worker.connection, worker.sentinel)], within_s)
         found: list[tuple[Worker, Event]] = []
         for worker in list(self._workers):
-            try:
-                found += [(worker, event) for event in worker.read()]
-            except Exception:
-                self._end(worker)
-                raise
+            found += [(worker, event) for event in worker.read()]
             if worker.outcome:
                 self._end(worker)
         return found

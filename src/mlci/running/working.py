@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import pickle
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from multiprocessing.connection import Connection
 
+from mlci.core.documents import Failure
+from mlci.errors import MlciError
 from mlci.plugins.executors.interface import Executor, Job, Outcome, Progress
 from mlci.process import Cancellation
 from mlci.process_tree import become_subreaper
@@ -23,6 +24,7 @@ from mlci.running.excerpt import Excerpt
 STOPS = (signal.SIGINT, signal.SIGTERM)
 GO = b"go"
 BEGUN = "begun"
+_MAX_MESSAGE = 500
 _PERIOD_S = 0.1  # of progress
 _PIECE = 64 * 1024
 _MAX_UNSENT = 2 * 1024 * 1024  # characters of text that wait for a slow reader
@@ -31,32 +33,23 @@ _PR_SET_PDEATHSIG = 1
 mains: set[Connection] = set()  # mlci's ends of all pipes: a forked worker holds none of them open
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A fault of mlci's own, or of the user's environment, that an executor raised."""
-
-    error: Exception
-    traceback: str
-
-
 def work(executor: Executor, job: Job, connection: Connection, main: int) -> None:
     """Execute `job`, said over `connection`; never returns.
 
     Args:
         executor: What executes it.
         job: What to execute.
-        connection: Receives `GO`; `BEGUN`, progress, and at last an Outcome or a Fault, are sent.
+        connection: Receives `GO`; `BEGUN`, progress, and at last an Outcome, are sent.
         main: The process of mlci, which blocks `STOPS` while it starts this one.
     """
     cancellation = Cancellation()
     with cancellation.listening():
         _detach(main, cancellation)
         line = _Line(connection, cancellation)
-        said: Outcome | Fault
         try:
             said = executor.execute(job, progress=line.progress, cancellation=cancellation, go=line.wait_for_go)
         except Exception as error:
-            said = _fault(error)
+            said = _failed(error)
         line.close(said)
     os._exit(0)
 
@@ -78,13 +71,18 @@ def _detach(main: int, cancellation: Cancellation) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
-def _fault(error: Exception) -> Fault:
-    said = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - made in this line
-    except Exception:
-        return Fault(RuntimeError(f"{type(error).__name__}: {error}"), said)
-    return Fault(error, said)
+def _failed(error: Exception) -> Outcome:
+    """The outcome of a job whose executor has raised: other jobs go on."""
+    if isinstance(error, MlciError):
+        hint = f" {error.hint}" if error.hint else ""
+        failure = Failure(kind="environment", message=f"{error.message}{hint}")
+        return Outcome(status="failed", duration_s=0.0, error=failure)
+    failure = Failure(
+        kind="internal",
+        message=f"mlci itself has failed here: {type(error).__name__}: {error}"[:_MAX_MESSAGE].replace("\n", " "),
+        traceback="".join(traceback.format_exception(error)),
+    )
+    return Outcome(status="crashed", duration_s=0.0, error=failure)
 
 
 class _Line:
@@ -97,7 +95,7 @@ class _Line:
         self._go = threading.Event()
         self._ready: list[Progress] = []
         self._excerpt: Excerpt[Progress] = Excerpt(_MAX_UNSENT)
-        self._last: Outcome | Fault | None = None
+        self._last: Outcome | None = None
         self._sender = threading.Thread(target=self._send, daemon=True)
         self._sender.start()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -122,7 +120,7 @@ class _Line:
                     self._ready.append(piece)
             self._changed.notify()
 
-    def close(self, said: Outcome | Fault) -> None:
+    def close(self, said: Outcome) -> None:
         """Send what is still unsent and the last word, and wait until it is taken."""
         with self._changed:
             self._last = said

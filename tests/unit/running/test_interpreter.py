@@ -74,7 +74,7 @@ def test_find__none_at_all(tmp_path: Path) -> None:
 
 
 def test_probe__this_one() -> None:
-    found = probe(sys.executable, environ={"PATH": ""})
+    found = probe(sys.executable, environ={"PATH": ""})()
     assert found.environment.python == platform.python_version()
     assert found.environment.packages["papermill"]
     assert found.has_ipykernel
@@ -86,4 +86,4 @@ def test_probe__one_that_does_not_run(tmp_path: Path, script: str) -> None:
     _program(tmp_path / "python")
     (tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
     with pytest.raises(EnvironmentMissingError, match="does not run"):
-        probe(str(tmp_path / "python"), environ={"PATH": "/bin:/usr/bin"})
+        probe(str(tmp_path / "python"), environ={"PATH": "/bin:/usr/bin"})()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 import pytest
 
 from mlci.config.tables import MetricFile, RunTable
-from mlci.running.outputs import Collected, collect, declared, snapshot
+from mlci.errors import MetricError
+from mlci.plugins.readers.dvclive import DvcliveReader
+from mlci.running import known
+from mlci.running.outputs import Collected, collect, declared, reader_of, snapshot
 
 
 @pytest.fixture
@@ -149,3 +154,127 @@ def test_collect__one_bad_file_does_not_lose_the_others(cwd: Path) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+LM_EVAL = '{"results": {"arc": {"acc,none": 0.5, "acc_stderr,none": 0.1}}}'
+
+
+def test_collect__a_format_is_recognised_by_its_content(cwd: Path) -> None:
+    found = after(cwd, table(metrics=["results.json"]), lambda: _write(cwd / "results.json", LM_EVAL))
+    assert [(metric.name, metric.standard_error) for metric in found.metrics] == [("arc.acc", 0.1)]
+
+
+def test_collect__a_named_format_beats_what_is_recognised(cwd: Path) -> None:
+    metrics = [{"path": "results.json", "format": "json"}]
+    found = after(cwd, table(metrics=metrics), lambda: _write(cwd / "results.json", LM_EVAL))
+    assert "results.arc.acc,none" in [metric.name for metric in found.metrics]
+
+
+def test_reader_of__what_two_recognise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DvcliveReader, "recognises", staticmethod(lambda _path, _head: True))
+    with pytest.raises(MetricError) as caught:
+        reader_of(PurePath("results.json"), LM_EVAL.encode())
+    assert caught.value.message == "results.json: it may be dvclive or lm-eval"
+    assert caught.value.hint == "Name its format beside its path."
+
+
+def test_reader_of__before_the_file_is_there() -> None:
+    assert reader_of(PurePath("dvclive/metrics.json")) == "dvclive"
+    assert reader_of(PurePath("out/*.JSON")) == "json"
+
+
+def test_auto__reads_what_lies_in_known_places(cwd: Path) -> None:
+    def run() -> None:
+        _write(cwd / "metrics.json", '{"accuracy": 0.9}')
+        _write(cwd / "dvclive/metrics.json", '{"train": {"loss": 0.5}, "step": 3}')
+        _write(cwd / "other.json", '{"other": 1}')
+
+    found = after(cwd, table(metrics=["auto"]), run)
+    assert {metric.name: metric.value for metric in found.metrics} == {"accuracy": 0.9, "train/loss": 0.5}
+    assert (cwd.parent / ".mlci/outputs/train/metrics/dvclive/metrics.json").is_file()
+    assert not found.problems
+
+
+def test_auto__nan_is_read_not_hidden(cwd: Path) -> None:
+    [metric] = after(cwd, table(metrics=["auto"]), lambda: _write(cwd / "metrics.json", '{"loss": NaN}')).metrics
+    assert math.isnan(metric.value)
+
+
+def test_auto__nothing_written_is_no_problem(cwd: Path) -> None:
+    _write(cwd / "metrics.json", '{"accuracy": 0.9}')
+    found = after(cwd, table(metrics=["auto"]))
+    assert (found.metrics, found.problems) == ((), ())
+
+
+def test_auto__what_cannot_be_read_is_a_problem(cwd: Path) -> None:
+    found = after(cwd, table(metrics=["auto"]), lambda: _write(cwd / "metrics.json", "{"))
+    [(kind, message)] = problems(found)
+    assert kind == "metrics"
+    assert message.startswith("metrics.json: not JSON")
+
+
+def test_auto__of_two_places_the_earlier_counts_and_the_series_stays(cwd: Path) -> None:
+    def run() -> None:
+        _write(cwd / "all_results.json", '{"eval_loss": 0.5, "eval_acc": 0.9}')
+        history = [{"eval_loss": 0.7, "eval_acc": 0.8, "step": 1}, {"eval_loss": 0.6, "eval_acc": 0.9, "step": 2}]
+        _write(cwd / "out/trainer_state.json", json.dumps({"global_step": 2, "log_history": history}))
+
+    found = {metric.name: metric for metric in after(cwd, table(metrics=["auto"]), run).metrics}
+    assert (found["eval_loss"].value, found["eval_loss"].series) == (0.5, ())
+    assert (found["eval_acc"].value, found["eval_acc"].series) == (0.9, ((1.0, 0.8), (2.0, 0.9)))
+
+
+def test_auto__files_of_one_place_have_to_agree(cwd: Path) -> None:
+    def run() -> None:
+        _write(cwd / "a/all_results.json", '{"eval_loss": 0.5}')
+        _write(cwd / "b/all_results.json", '{"eval_loss": 0.6}')
+
+    [(kind, message)] = problems(after(cwd, table(metrics=["auto"]), run))
+    assert (kind, message) == (
+        "metrics",
+        "metric 'eval_loss': a/all_results.json says 0.5, b/all_results.json says 0.6",
+    )
+
+
+def test_auto__of_lightning_s_versions_the_newest_counts(cwd: Path) -> None:
+    def run() -> None:
+        for version, loss in ((9, 0.5), (10, 0.4)):
+            path = cwd / f"lightning_logs/version_{version}/metrics.csv"
+            _write(path, f"step,loss\n1,{loss}\n")
+            os.utime(path, (version, version))
+
+    [metric] = after(cwd, table(metrics=["auto"]), run).metrics
+    assert metric.value == 0.4
+
+
+def test_auto__what_is_named_besides_comes_first(cwd: Path) -> None:
+    def run() -> None:
+        _write(cwd / "metrics.json", '{"loss": 0.5}')
+        _write(cwd / "last.json", '{"loss": 0.4}')
+
+    found = after(cwd, table(metrics=["auto", "last.json"]), run)
+    assert [metric.value for metric in found.metrics] == [0.4]
+    assert not found.problems
+
+
+def test_auto__follows_the_link_to_the_latest_run(cwd: Path) -> None:
+    def run() -> None:
+        _write(cwd / "wandb/run-2/files/wandb-summary.json", '{"loss": 0.5, "_step": 2}')
+        (cwd / "wandb/latest-run").unlink()
+        (cwd / "wandb/latest-run").symlink_to("run-2")
+
+    _write(cwd / "wandb/run-1/files/wandb-summary.json", '{"loss": 0.6, "_step": 2}')
+    (cwd / "wandb/latest-run").symlink_to("run-1")
+    [metric] = after(cwd, table(metrics=["auto"]), run).metrics
+    assert (metric.name, metric.value) == ("loss", 0.5)
+
+
+def test_auto__a_link_out_of_the_repository_is_not_followed(cwd: Path, tmp_path: Path) -> None:
+    _write(tmp_path / "secret.json", '{"loss": 0.5}')
+    found = after(cwd, table(metrics=["auto"]), lambda: (cwd / "metrics.json").symlink_to(tmp_path / "secret.json"))
+    assert found.metrics == ()
+
+
+def test_declared__of_auto_are_the_places() -> None:
+    assert declared(table(metrics=["auto", "own.json"], plots=["p.png"])) == [*known.PLACES, "own.json", "p.png"]
+    assert declared(table(metrics=["./auto"])) == ["./auto"]

@@ -14,7 +14,6 @@ import pytest
 
 from fakes.command_line import living
 from fakes.executors import DONE, FakeExecutor, job_in
-from mlci.errors import EnvironmentMissingError
 from mlci.plugins.executors.interface import Outcome, Progress
 from mlci.process_tree import read
 from mlci.running import workers as module
@@ -133,21 +132,21 @@ def test_workers__one_that_does_not_stop_is_killed(
     assert living(CANARY=canary) == []
 
 
-def test_workers__an_error_is_raised_as_it_was(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentMissingError, match="no such kernel") as raised:
-        outcome_of(FakeExecutor("breaks"), tmp_path)
-    assert raised.value.hint == "Install it."
-    assert "fakes/executors.py" in str(raised.value.__cause__)
-
-
-def test_workers__a_full_disk_is_not_taken_for_a_broken_pipe(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left"):
-        outcome_of(FakeExecutor("breaks_on_disk"), tmp_path)
-
-
-def test_workers__an_error_that_cannot_travel(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="OddError: odd"):
-        outcome_of(FakeExecutor("breaks_oddly"), tmp_path)
+@pytest.mark.parametrize(
+    ("behaviour", "status", "kind", "said"),
+    [
+        ("breaks", "failed", "environment", "no such kernel Install it."),
+        ("breaks_on_disk", "crashed", "internal", "No space left"),
+        ("breaks_oddly", "crashed", "internal", "OddError: odd"),
+    ],
+)
+def test_workers__an_executor_that_raises_ends_its_own_job_only(
+    tmp_path: Path, behaviour: str, status: str, kind: str, said: str
+) -> None:
+    outcome = outcome_of(FakeExecutor(behaviour), tmp_path)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.kind) == (status, kind)
+    assert said in outcome.error.message
 
 
 def test_workers__a_flood_that_nobody_reads_holds_nothing_up_and_loses_its_middle(tmp_path: Path) -> None:

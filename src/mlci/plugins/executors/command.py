@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mlci.plugins.executors.notebook import tracebacks
 
 _SHOWN_LINES = 40
 _TRACEBACK = "Traceback (most recent call last):"
+_SYNTAX_ERROR = re.compile(r"^(?:Syntax|Indentation|Tab)Error: ", re.MULTILINE)  # of the script: it has no such line
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,25 @@ def _judge(job: Job, ended: process.Exit, tail: str) -> tuple[Status, Failure | 
         exit_status = f"exit status {ended.returncode}"
         last = lines[-1].strip() if lines else None
         # An exception says enough; any other last words may, with the status, say why.
-        return "failed", failure(
-            "exit-code", last if last and at else f"{exit_status}: {last}" if last else exit_status
-        )
+        if last and at:
+            return "failed", failure("exit-code", _exception(tail) or last)
+        return "failed", failure("exit-code", f"{exit_status}: {last}" if last else exit_status)
     return "succeeded", None
 
 
 def _own_frames(tail: str, job: Job) -> tuple[Location, ...]:
     """The innermost frame in the user's own files: of a dump of the stacks, else of the last traceback."""
     frames = tracebacks.parse_stack_dump(tail)
-    if not frames and _TRACEBACK in tail:
-        frames = tracebacks.frames(tail[tail.rindex(_TRACEBACK) :])
+    if not frames and (_TRACEBACK in tail or _SYNTAX_ERROR.search(tail)):
+        frames = tracebacks.frames(tail[max(0, tail.rfind(_TRACEBACK)) :])
     own = tracebacks.own_locations(frames, job.repository, job.cwd, Path.home())
     return tuple(Location(file=path.as_posix(), line=line) for path, line in own[:1])
+
+
+def _exception(tail: str) -> str | None:
+    """The first line of the exception that ends the last traceback; below its frames nothing else is not indented."""
+    lines = tail[tail.rindex(_TRACEBACK) :].splitlines()[1:] if _TRACEBACK in tail else []
+    return next((line for line in lines if line[:1].strip()), None)
 
 
 def _signal_name(number: int) -> str:

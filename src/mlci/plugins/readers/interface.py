@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar, Protocol
 
 from mlci.core.documents import Metric
+
+HEAD = 64 * 1024  # bytes of a file's beginning by which readers recognise it
 
 
 class Reader(Protocol):
@@ -15,7 +17,7 @@ class Reader(Protocol):
     """
 
     name: ClassVar[str]  # the format's name in `metrics = [{ path = "...", format = NAME }]`
-    suffixes: ClassVar[tuple[str, ...]]  # file endings that choose this reader when no format is named
+    suffixes: ClassVar[tuple[str, ...]]  # file endings that choose this reader when nothing says more
 
     def read(self, path: Path, *, name: str) -> list[Metric]:
         """Read the file at `path`.
@@ -26,5 +28,21 @@ class Reader(Protocol):
 
         Raises:
             MetricError: It cannot be read; the message names the file, and the field where there is one.
+        """
+        ...
+
+
+class Recognising(Reader, Protocol):
+    """A reader that also tells its files from others of the same ending; it is asked before endings are looked at."""
+
+    @staticmethod
+    def recognises(path: PurePath, head: bytes) -> bool:
+        """Whether a file is of this format.
+
+        It looks at nothing but its arguments, takes milliseconds, and raises nothing, whatever the file holds.
+
+        Args:
+            path: Where the file lies; a pattern where it is not written yet.
+            head: Its first `HEAD` bytes, cut anywhere; empty where it is not written yet.
         """
         ...

@@ -11,6 +11,7 @@ from mlci.core import strict_json
 from mlci.core.documents import Metric
 from mlci.core.metric import Key, thinned
 from mlci.errors import DocumentError, MetricError
+from mlci.plugins.readers.source import Found
 from mlci.plugins.readers.tree import as_number
 
 _MAX_LINE = 64 * 1024
@@ -35,7 +36,10 @@ class MlciLogReader:
             last[key] = {**last.get(key, {}), **entry}
             if entry.get("step") is not None:
                 points.setdefault(key, []).append((entry["step"], entry["value"]))
-        return [_metric(entry, points.get(key, [])) for key, entry in last.items()]
+        found = Found(name)
+        for key, entry in last.items():
+            found.add(_metric(entry, points.get(key, [])))
+        return found.all()
 
 
 def _lines(path: Path, name: str) -> Iterator[tuple[int, bytes]]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from mlci.core import strict_json
 from mlci.core.documents import Metric
 from mlci.errors import DocumentError, MetricError
+from mlci.plugins.readers.source import Found
 from mlci.plugins.readers.tree import as_number
 
 _SCRAP = "application/scrapbook.scrap.json+json"
@@ -34,12 +35,11 @@ class NotebookReader:
             raise MetricError(f"{name}: cannot be read: {error.strerror}") from None
         except DocumentError as error:
             raise MetricError(error.message) from None
-        found: dict[str, float] = {}
-        for key, value in _scraps(notebook):
-            number = as_number(value)
-            if number is not None:
-                found[key] = number
-        return [Metric(name=key, value=value) for key, value in found.items()]
+        last = {key: number for key, value in _scraps(notebook) if (number := as_number(value)) is not None}
+        found = Found(name)
+        for key, number in last.items():
+            found.add(Metric(name=key, value=number))
+        return found.all()
 
 
 def _scraps(notebook: object) -> Iterator[tuple[str, object]]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-import math
+import itertools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TextIO
 
 from mlci.core.documents import Metric
-from mlci.core.metric import thinned
 from mlci.errors import MetricError
+from mlci.plugins.readers.series import Series
+from mlci.plugins.readers.source import Found
 
-_MAX_BYTES = 256 * 1024 * 1024
+_MAX_BYTES = 32 * 1024 * 1024
+_MAX_LINE = 4 * 1024 * 1024
 _MAX_COLUMNS = 2_000
 _MAX_FIELD = 1024 * 1024
 # Columns that count rows rather than measure; the first of them found is the series' step.
@@ -51,11 +54,21 @@ def _read(path: Path, name: str, delimiter: str) -> list[Metric]:
         if path.stat().st_size > _MAX_BYTES:
             raise MetricError(f"{name}: larger than {_MAX_BYTES:,} bytes")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _metrics(_rows(file, delimiter, name), name)
+            return _metrics(_rows(_lines(file, name), delimiter, name), name)
     except OSError as error:
         raise MetricError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise MetricError(f"{name}: not UTF-8 text") from None
+
+
+def _lines(file: TextIO, name: str) -> Iterator[str]:
+    for number in itertools.count(1):
+        line = file.readline(_MAX_LINE)
+        if len(line) == _MAX_LINE:
+            raise MetricError(f"{name}: line {number}: of {_MAX_LINE:,} characters or more")
+        if not line:
+            return
+        yield line
 
 
 def _rows(lines: Iterator[str], delimiter: str, name: str) -> Iterator[list[str]]:
@@ -63,23 +76,23 @@ def _rows(lines: Iterator[str], delimiter: str, name: str) -> Iterator[list[str]
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     try:
         for row in reader:
-            if any(field.strip() for field in row):
-                yield [field.strip() for field in row]
+            if any(map(str.strip, row)):
+                yield row
     except csv.Error as error:
         raise MetricError(f"{name}: line {reader.line_num}: {error}") from None
 
 
 def _metrics(rows: Iterator[list[str]], name: str) -> list[Metric]:
-    headers = next(rows, None)
-    if headers is None:
+    headers = [header.strip() for header in next(rows, ())]
+    if not headers:
         raise MetricError(f"{name}: it is empty, expected a line of column names")
     if len(headers) > _MAX_COLUMNS:
         raise MetricError(f"{name}: {len(headers):,} columns, at most {_MAX_COLUMNS:,} are read")
     twice = next((header for header in headers if header and headers.count(header) > 1), None)
     if twice is not None:
-        raise MetricError(f"{name}: the column {twice!r} stands twice")
+        raise MetricError(f"{name}: the column {twice[:80]!r} stands twice")
     step = next((headers.index(column) for column in _STEPS if column in headers), None)
-    points: dict[str, list[tuple[float, float]]] = {header: [] for header in headers if header}
+    columns: defaultdict[str, Series] = defaultdict(Series)
     text: set[str] = set()
     for position, row in enumerate(rows):
         if len(row) > len(headers):
@@ -88,14 +101,14 @@ def _metrics(rows: Iterator[list[str]], name: str) -> list[Metric]:
         for header, field in zip(headers, row, strict=False):
             value = _number(field)
             if value is not None and header:
-                points[header].append((float(position) if at is None else at, value))
-            elif field.lower() not in _EMPTY:
+                columns[header].add(float(position) if at is None else at, value)
+            elif field.strip().lower() not in _EMPTY:
                 text.add(header)
-    return [
-        Metric(name=header, value=found[-1][1], series=thinned(found))
-        for header, found in points.items()
-        if found and header not in text and not _counts(header, headers)
-    ]
+    found = Found(name)
+    for header in headers:
+        if header in columns and header not in text and not _counts(header, headers):
+            found.add(Metric(name=header, value=columns[header].value, series=columns[header].points()))
+    return found.all()
 
 
 def _counts(header: str, headers: Sequence[str]) -> bool:
@@ -103,9 +116,7 @@ def _counts(header: str, headers: Sequence[str]) -> bool:
 
 
 def _number(field: str) -> float | None:
-    if field.lower() in _EMPTY:
-        return None
     try:
-        return float(field) if "_" not in field else None
+        return None if "_" in field else float(field)
     except ValueError:
-        return math.nan if field.lower() == "nan" else None
+        return None

@@ -11,13 +11,12 @@ from typing import Any, ClassVar
 
 import yaml
 
-from mlci.core import strict_json
 from mlci.core.documents import Metric
-from mlci.errors import DocumentError, MetricError
+from mlci.errors import MetricError
+from mlci.plugins.readers.source import Found, kind, read_bytes, read_json
 
-_MAX_BYTES = 16 * 1024 * 1024
+_MAX_BYTES = 512 * 1024  # of YAML and TOML: the parser of the former takes a second for 100 kB
 _MAX_DEPTH = 32
-_MAX_METRICS = 10_000
 # How frameworks write what JSON has no number for.
 _NON_FINITE = {
     "nan": math.nan,
@@ -37,11 +36,7 @@ class JsonReader:
 
     def read(self, path: Path, *, name: str) -> list[Metric]:
         """The numbers of a JSON file."""
-        try:
-            tree = strict_json.loads(_bytes(path, name), name=name, max_depth=_MAX_DEPTH, allow_nan=True)
-        except DocumentError as error:
-            raise MetricError(error.message) from None
-        return metrics_of(tree, name=name)
+        return metrics_of(read_json(path, name), name=name)
 
 
 @dataclass(frozen=True)
@@ -77,16 +72,11 @@ def metrics_of(tree: object, *, name: str) -> list[Metric]:
         MetricError: The document is no dictionary, is too deep, holds too much, or names one metric twice.
     """
     if not isinstance(tree, dict):
-        raise MetricError(f"{name}: expected a dictionary of metrics at the top, got {_kind(tree)}")
-    found: dict[str, Metric] = {}
-    for path, value in _leaves(tree, name, 0):
-        key = ".".join(path)
-        if key in found:
-            raise MetricError(f"{name}: the metric {key!r} stands twice, nested and with a dot in its name")
-        found[key] = Metric(name=key, value=value)
-        if len(found) > _MAX_METRICS:
-            raise MetricError(f"{name}: more than {_MAX_METRICS:,} metrics")
-    return list(found.values())
+        raise MetricError(f"{name}: expected a dictionary of metrics at the top, got {kind(tree)}")
+    found = Found(name)
+    for path, value in leaves(tree, name):
+        found.add(Metric(name=".".join(path), value=value))
+    return found.all()
 
 
 def as_number(value: object) -> float | None:
@@ -101,12 +91,29 @@ def as_number(value: object) -> float | None:
     return _NON_FINITE.get(value.lower()) if isinstance(value, str) else None
 
 
-def _leaves(tree: dict[Any, Any], name: str, depth: int) -> Iterator[tuple[tuple[str, ...], float]]:
+def as_error(value: object) -> float | None:
+    """A leaf as a standard error; None for what is none."""
+    number = as_number(value)
+    return number if number is not None and 0 <= number < math.inf else None
+
+
+def as_count(value: object) -> int | None:
+    """A leaf as a number of examples; None for what is none."""
+    number = as_number(value)
+    return int(number) if number is not None and number.is_integer() and 0 < number < 2**53 else None
+
+
+def leaves(tree: dict[Any, Any], name: str, depth: int = 0) -> Iterator[tuple[tuple[str, ...], float]]:
+    """The numbers in nested dictionaries, each with the keys that lead to it.
+
+    Raises:
+        MetricError: They are nested too deep.
+    """
     if depth > _MAX_DEPTH:
         raise MetricError(f"{name}: nested deeper than {_MAX_DEPTH} levels")
     for key, value in tree.items():
         if isinstance(value, dict):
-            for path, leaf in _leaves(value, name, depth + 1):
+            for path, leaf in leaves(value, name, depth + 1):
                 yield (str(key), *path), leaf
             continue
         number = as_number(value)
@@ -115,7 +122,7 @@ def _leaves(tree: dict[Any, Any], name: str, depth: int) -> Iterator[tuple[tuple
 
 
 def _parsed(path: Path, name: str, format_name: str, parse: Callable[[str], object]) -> list[Metric]:
-    data = _bytes(path, name)
+    data = read_bytes(path, name, limit=_MAX_BYTES)
     try:
         return metrics_of(parse(data.decode("utf-8-sig")), name=name)
     except UnicodeDecodeError as error:
@@ -125,21 +132,6 @@ def _parsed(path: Path, name: str, format_name: str, parse: Callable[[str], obje
         raise MetricError(f"{name}: not {format_name}: {said}") from None
     except RecursionError:
         raise MetricError(f"{name}: nested too deep") from None
-
-
-def _bytes(path: Path, name: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise MetricError(f"{name}: cannot be read: {error.strerror}") from None
-    if len(data) > _MAX_BYTES:
-        raise MetricError(f"{name}: larger than {_MAX_BYTES:,} bytes")
-    return data
-
-
-def _kind(value: object) -> str:
-    return {list: "a list", str: "text", type(None): "nothing"}.get(type(value), "a single value")
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -70,6 +70,7 @@ def test_read__nan_is_a_value(tmp_path: Path) -> None:
         ("loss\n1,2\n", "row 1 has 2 fields, the header 1"),
         (",".join(f"c{number}" for number in range(2001)) + "\n", "2,001 columns, at most 2,000 are read"),
         ('"' + "x" * 1_100_000, "line 1: field larger than field limit"),
+        ("loss\n" + "x" * 4_200_000, "line 2: of 4,194,304 characters or more"),
     ],
 )
 def test_read__what_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -81,3 +82,28 @@ def test_read__what_is_refused(tmp_path: Path, text: str, said: str) -> None:
 @pytest.mark.parametrize("text", ["loss\n", "loss\n\n\n", "name\nx\n"])
 def test_read__nothing_measured_yet(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == {}
+
+
+FIXTURES = Path(__file__).parents[3] / "fixtures/readers"
+
+
+def values(path: Path) -> dict[str, float]:
+    return {metric.name: round(metric.value, 4) for metric in CsvReader().read(path, name="m")}
+
+
+def test_read__what_lightning_wrote() -> None:
+    assert values(FIXTURES / "lightning/metrics.csv") == {"train_loss": 1.6501, "val/mae": 0.6647, "val_loss": 0.5903}
+
+
+def test_read__what_keras_wrote() -> None:
+    path = FIXTURES / "keras/training.csv"
+    assert values(path) == {"loss": 3.0235, "mae": 1.4416, "val_loss": 3.0235, "val_mae": 1.4416}
+    series = {metric.name: metric.series for metric in CsvReader().read(path, name="m")}
+    assert [step for step, _ in series["val_mae"]] == [0.0, 2.0]
+
+
+def test_read__what_ultralytics_writes() -> None:
+    new, old = values(FIXTURES / "ultralytics/results.csv"), values(FIXTURES / "ultralytics/padded.csv")
+    assert "time" not in new
+    assert (new["metrics/mAP50(B)"], new["lr/pg0"]) == (0.3442, 0.0007)
+    assert old.keys() < new.keys()

@@ -23,6 +23,7 @@ class MlciClient(PapermillNotebookClient):  # type: ignore[misc]
         super().__init__(manager, **kwargs)
         self._session = session
         self._kernel: Kernel
+        self._traceback = ""
 
     def execute(self, **_kwargs: Any) -> Any:  # noqa: ANN401 - papermill and nbformat publish no types
         """Run all cells; the kernel is the session's, or a new one that ends with them."""
@@ -38,21 +39,32 @@ class MlciClient(PapermillNotebookClient):  # type: ignore[misc]
             if self._session.kernel is None and self._session.watch.reason:
                 raise CellTimeoutError(self._session.watch.describe())
         finally:
-            self._kernel.ask_to_end()
+            if self._session.kernel is not None or self.owns_km:
+                self._kernel.ask_to_end()
             if self._session.kernel is None:
-                self._kernel.close()
+                (self._kernel.close if self.owns_km else self._kernel.disconnect)()
         return self.nb
 
     def _own_kernel(self) -> Kernel:
         """For papermill's own command line."""
         kernel = Kernel(self.km or self.create_kernel_manager())
+        if kernel.manager.has_kernel:
+            kernel.connect()
+            return self._ready(kernel)
         arguments = list(self.extra_arguments)
         if getattr(kernel.manager, "ipykernel", False) and self.ipython_hist_file:
             arguments.append(f"--HistoryManager.hist_file={self.ipython_hist_file}")
         try:
             kernel.start(environ=None, cwd=self.resources.get("metadata", {}).get("path"), arguments=arguments)
+        except KernelDiedError as error:
+            raise DeadKernelError(f"the kernel did not start: {error}") from None
+        return self._ready(kernel)
+
+    def _ready(self, kernel: Kernel) -> Kernel:
+        try:
             kernel.wait_until_ready(self.startup_timeout)
         except KernelDiedError as error:
+            kernel.kill()
             kernel.close()
             raise DeadKernelError(f"the kernel did not start: {error}") from None
         return kernel
@@ -70,7 +82,7 @@ class MlciClient(PapermillNotebookClient):  # type: ignore[misc]
             except CellExecutionError as error:
                 if not _is_clean_exit(error):
                     manager.cell_exception(cell, cell_index=index, exception=error)
-                    session.failure = (error.ename, error.evalue, error.traceback)
+                    session.failure = (error.ename, error.evalue, self._traceback)
                 break
             except BaseException:
                 manager.cell_exception(cell, cell_index=index)
@@ -101,6 +113,8 @@ class MlciClient(PapermillNotebookClient):  # type: ignore[misc]
         finally:
             outputs.finish()
         named = not self.force_raise_errors and reply.get("ename") in self.allow_error_names
+        # nbclient's own begins with the cell's source and all that it has printed, tracebacks among it.
+        self._traceback = "\n".join(reply.get("traceback") or ())
         if reply["status"] == "error" and not allowed and not named:
             raise CellExecutionError.from_cell_and_msg(cell, reply)
         return cell

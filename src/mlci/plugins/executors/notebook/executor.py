@@ -17,10 +17,12 @@ from mlci.metering import Meter
 from mlci.plugins.executors.interface import Job, Outcome, Progress
 from mlci.plugins.executors.log import Log
 from mlci.plugins.executors.notebook import sources
+from mlci.plugins.executors.notebook.servers import private_folder
 from mlci.process import Cancellation
 from mlci.process_tree import Tree, oom_kills
 
 _START_TIMEOUT_S = 60.0
+_STOPPED_S = 1.0
 # Papermill imports these to read notebooks from elsewhere, which mlci does not have it do: they cost up to a second,
 # and numpy's threads would forbid to fork.
 _UNUSED = ("adlfs", "azure", "boto3", "botocore", "gcsfs", "github", "pyarrow")
@@ -67,7 +69,7 @@ class NotebookExecutor:
         go: Callable[[], None],
     ) -> Outcome:
         """Run the notebook to its end; the executed copy is `executed.ipynb`, what the kernel said aside `log.txt`."""
-        with tempfile.TemporaryDirectory(prefix="mlci-") as folder, Log(job) as log:
+        with private_folder() as folder, Log(job) as log:
             return _Execution(job, progress, cancellation, Path(folder), log).run(go)
 
 
@@ -100,19 +102,26 @@ class _Execution:
             go()
             if self._cancellation:
                 return self._never("cancelled", Failure(kind="cancelled", message="never started"))
+            if isinstance(kernel, Kernel) and not kernel.is_alive:  # while it waited for its turn
+                kernel.close()
+                self._notes.append("the kernel ended before its first cell; it had done no work and was started again")
+                kernel = self._started(name)
             if isinstance(kernel, KernelDiedError):
                 message = f"the kernel did not start: {kernel}"
-                return self._never("crashed", Failure(kind="dead-kernel", message=message, file=job.source))
+                failure = Failure(
+                    kind="dead-kernel", message=message, file=job.source, traceback=self._log.tail or None
+                )
+                return self._never("crashed", failure)
             return self._executed(kernel, notebook, name, language)
         finally:
-            if isinstance(kernel, Kernel):
+            if isinstance(kernel, Kernel) and kernel.client is not None:  # it has run nothing that could be lost
+                kernel.kill()
                 kernel.close()
 
     def _started(self, name: str) -> Kernel | KernelDiedError:
         """A kernel that is ready; the second time, if the first did no work, without a fork server."""
         for attempt, server in enumerate((self._job.kernel_server, None)):
-            place = self._folder / str(attempt)
-            place.mkdir()
+            place = Path(tempfile.mkdtemp(dir=self._folder))
             kernel = Kernel(kernels.manager_for(name, self._job.python, server, str(place)), on_log=self._log.write)
             try:
                 kernel.start(environ=self._environ(), cwd=str(self._job.cwd), arguments=self._arguments(name))
@@ -143,7 +152,7 @@ class _Execution:
         source = self._folder / "input.ipynb"
         write_atomically(notebook, str(source), redactor=type(job.redactor)(()))
         collector = OutputCollector(job.outputs, job.limits, job.redactor, on_text=self._said)
-        tree = Tree(kernel.pid) if kernel.pid is not None else None
+        tree = Tree(kernel.pid, reaper=kernel.keeper) if kernel.pid is not None else None
         kills_before, began = oom_kills(), time.monotonic()
         with contextlib.ExitStack() as stack:
             meter = stack.enter_context(Meter(kernel.pid, tree=tree)) if kernel.pid is not None else None
@@ -165,6 +174,9 @@ class _Execution:
             lost = self._through_papermill(session, source, name, language)
             duration_s = time.monotonic() - began
             resources = meter.total() if meter else None
+        if session.notebook is None:  # papermill could not even begin
+            message = lost or "papermill did not begin"
+            return self._never("failed", Failure(kind="parameters", message=message, file=job.source))
         status, failure = failure_of(
             session,
             lost,
@@ -175,8 +187,9 @@ class _Execution:
             resources=resources,
         )
         self._write(session, status)
+        # Who asked to stop does not wait for long, nor does a deadline that has passed.
+        kernel.close(*((_STOPPED_S,) if watch.reason else ()))
         journal.discard()
-        kernel.close()
         leftovers = (tree.end_leftovers() if tree else 0) + kernel.leftovers
         if leftovers:
             self._notes.append(f"{leftovers} process(es) outlived the kernel and were ended")
@@ -228,4 +241,5 @@ class _Execution:
             self._progress(Progress(cell=self._where[0], cells=self._where[1], text=text))
 
     def _never(self, status: Any, failure: Failure) -> Outcome:  # noqa: ANN401 - a Status
-        return Outcome(status=status, duration_s=0.0, error=failure, outputs=Outputs(log=self._log.close()))
+        outputs = Outputs(log=self._log.close())
+        return Outcome(status=status, duration_s=0.0, error=failure, outputs=outputs, notes=tuple(self._notes))

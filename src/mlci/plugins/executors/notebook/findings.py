@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,11 @@ def cells_of(session: Session) -> tuple[Cell, ...]:
 
 def _message(session: Session) -> str:
     name, value, _ = session.failure or ("", "", "")
+    if not name:  # kernels of other languages have exit statuses
+        return f"the cell failed ({value})"
     lines = tracebacks.plain(f"{name}: {value}").splitlines()
-    return lines[0] if lines else name
+    # IPython's name of a cell's code differs from run to run.
+    return re.sub(r" \(\d+\.py, line (\d+)\)$", r" (line \1)", lines[0]) if lines else name
 
 
 def _where(session: Session, job: Job, log: str) -> dict[str, Any]:

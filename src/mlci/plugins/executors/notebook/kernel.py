@@ -22,6 +22,7 @@ _RECONNECT_MS = 5  # zmq's own 100 would be waited for at every start
 _WELCOME_S = 0.3  # kernels without a welcome message: ask again until something was heard
 _MAX_ASKED = 10
 _ENDING_S = 5.0
+_PATIENCE_S = 1.0  # with a kernel that was asked to end
 _BATCH = 500  # messages between two looks at the clock
 
 
@@ -63,7 +64,7 @@ class Kernel:
         process: Any = getattr(self.manager.provisioner, "process", None)
         with contextlib.suppress(Exception):
             # Its end is seen a moment before whoever started it has waited for it.
-            return int(process.wait(timeout=_TICK_S * 5))
+            return int(process.wait(timeout=2))
         return None
 
     @property
@@ -71,6 +72,18 @@ class Kernel:
         """How many processes outlived it, as far as the server that forked it has ended them."""
         process = getattr(self.manager.provisioner, "process", None)
         return int(getattr(process, "ended", {}).get("leftovers", 0))
+
+    @property
+    def keeper(self) -> int | None:
+        """The process to which comes what the kernel leaves behind, if that is not this one."""
+        return getattr(getattr(self.manager.provisioner, "process", None), "keeper", None)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process has not ended."""
+        if self._pidfd is None:
+            return self._still_there()
+        return not select.select([self._pidfd], [], [], 0)[0]
 
     def start(self, *, environ: Mapping[str, str] | None, cwd: str | None, arguments: list[str]) -> None:
         """Start the process and connect to it.
@@ -93,9 +106,10 @@ class Kernel:
             raise KernelDiedError(f"{type(error).__name__}: {error}") from None
         finally:
             os.close(write)
-        self._connect()
+        self.connect()
 
-    def _connect(self) -> None:
+    def connect(self) -> None:
+        """Connect to a kernel that runs already."""
         client = BlockingKernelClient(context=zmq.Context())
         # Nothing that a fast kernel says is dropped for a slow reader.
         client.context.setsockopt(zmq.RCVHWM, 0)
@@ -148,7 +162,7 @@ class Kernel:
             KernelDiedError: The process has ended; everything that it had said was handed out before.
         """
         ready = dict(self._poller.poll(int(timeout_s * 1000)))
-        died = self._pidfd in ready or (self._pidfd is None and not self._is_alive())
+        died = self._pidfd in ready or (self._pidfd is None and not self._still_there())
         if self._log in ready:
             self._read_log()
         yield from self._waiting("iopub")
@@ -183,7 +197,7 @@ class Kernel:
             os.close(self._log)
             self._log = None
 
-    def _is_alive(self) -> bool:
+    def _still_there(self) -> bool:
         """Asked of kernels whose process is not a file descriptor here, once a second."""
         now = time.monotonic()
         if now - self._last_asked_alive < 1:
@@ -215,31 +229,39 @@ class Kernel:
             with contextlib.suppress(Exception):
                 self._client.shutdown()
 
-    def close(self) -> None:
-        """Wait a while for the end, kill what has not ended, and release everything."""
-        deadline = time.monotonic() + _ENDING_S
+    def close(self, within_s: float = _ENDING_S) -> None:
+        """Wait a while for the end, hasten what has not ended, and release everything."""
+        began = time.monotonic()
+        hastened = False
         with contextlib.suppress(KernelDiedError):
-            while self._client is not None and time.monotonic() < deadline:
+            while self._client is not None and time.monotonic() - began < within_s:
                 for _ in self.messages(_TICK_S):
                     pass
+                if not hastened and time.monotonic() - began >= min(_PATIENCE_S, within_s / 2):
+                    # It may wait for children that have ended and that nobody has waited for.
+                    self.send_signal(signal.SIGTERM)
+                    hastened = True
             self.kill()
         if self._pidfd is not None:
             select.select([self._pidfd], [], [], _ENDING_S)
-            os.close(self._pidfd)
-            self._pidfd = None
         self._read_log()
-        if self._log is not None:
-            os.close(self._log)
-            self._log = None
-        if self._client is not None:
-            self._client.context.destroy(linger=0)
-            self._client = None
+        self.disconnect()
         process = getattr(self.manager.provisioner, "process", None)
         if process is not None:
             with contextlib.suppress(Exception):
                 process.wait(timeout=_ENDING_S)
         with contextlib.suppress(Exception):
             _wait(self.manager.cleanup_resources())
+
+    def disconnect(self) -> None:
+        """Leave the kernel to itself."""
+        for descriptor in (self._pidfd, self._log):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._pidfd = self._log = None
+        if self._client is not None:
+            self._client.context.destroy(linger=0)
+            self._client = None
 
 
 def _wait(value: Any) -> Any:  # noqa: ANN401 - the value of an awaitable, or itself

@@ -50,12 +50,20 @@ def kernel_for(metadata: dict[str, Any], python: str | None) -> tuple[str, str]:
         NoSuchKernel: Its language is not Python and its kernelspec is not installed.
     """
     spec = metadata.get("kernelspec", {})
-    language = str(spec.get("language") or metadata.get("language_info", {}).get("name") or "python")
     name = str(spec.get("name") or "")
+    language = str(spec.get("language") or metadata.get("language_info", {}).get("name") or _language(name))
     if language.lower() in ("python", "ipython", "python3") and python is not None:
         return PYTHON_KERNEL, "python"
     KernelSpecManager().get_kernel_spec(name)
     return name, language
+
+
+def _language(name: str) -> str:
+    """Of an installed kernel; a notebook that names none, or one that nobody has, is taken for Python."""
+    try:
+        return str(KernelSpecManager().get_kernel_spec(name).language) if name else "python"
+    except NoSuchKernel:
+        return "python"
 
 
 def manager_for(name: str, python: str | None, server: Path | None, folder: str) -> KernelManager:

@@ -15,7 +15,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Unicode
 
-from mlci.userlib.mlci_kernel import HEADER
+from mlci.plugins.executors.notebook.servers import HEADER
 
 _ANSWER_S = 10.0
 
@@ -58,7 +58,9 @@ class ForkedProcess:
         self._rest = b""
         self.ended: dict[str, Any] = {}
         self.returncode: int | None = None
-        self.pid: int = self._message(_ANSWER_S)["pid"]
+        forked = self._message(_ANSWER_S)
+        self.pid: int = forked["pid"]
+        self.keeper: int = forked["keeper"]  # its parent, to whom what it leaves behind comes
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""

@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
 import select
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlci.userlib import mlci_kernel
+from mlci import userlib
 
+_SERVER = Path(userlib.__file__).parent / "mlci_kernel_server.py"
+HEADER = struct.Struct("!Q")  # of a request: the length of what follows
 _READY_S = 120.0
 _MAX_SERVERS = 8
+_LONGEST = 60  # of the system's limit of 107 characters
 # What differs from execution to execution, and no library reads when it is imported.
 _PER_EXECUTION = ("MLCI_", "CUDA_VISIBLE_DEVICES")
 
-_Key = tuple[str, tuple[str, ...], frozenset[tuple[str, str]]]
+_Key = tuple[str, tuple[str, ...], frozenset[tuple[str, str]], str]
+
+
+@dataclass(frozen=True)
+class Forkable:
+    """A kernel that may be forked."""
+
+    python: str
+    environ: Mapping[str, str] = field(repr=False)
+    cwd: Path
+    preload: Sequence[str] = ()
+
+    @property
+    def shared(self) -> dict[str, str]:
+        """The variables that it has in common with the others of its server."""
+        return {name: value for name, value in self.environ.items() if not name.startswith(_PER_EXECUTION)}
+
+    @property
+    def key(self) -> _Key:
+        """What it must have in common with them."""
+        # Python makes relative entries absolute where it starts.
+        entries = self.environ.get("PYTHONPATH", "").split(os.pathsep)
+        where = "" if all(map(os.path.isabs, entries)) else str(self.cwd)
+        return self.python, tuple(self.preload), frozenset(self.shared.items()), where
 
 
 @dataclass
@@ -37,44 +65,43 @@ class KernelServers:
     _folder: tempfile.TemporaryDirectory[str] | None = None
     _servers: dict[_Key, _Server] = field(default_factory=dict)
 
-    def start(self, python: str, environ: Mapping[str, str], preload: Sequence[str]) -> None:
+    def start(self, kernel: Forkable) -> None:
         """Start the server for such kernels, if there is none yet; does not wait for it."""
-        key = _key(python, environ, preload)
-        if sys.platform != "linux" or key in self._servers or len(self._servers) >= _MAX_SERVERS:
+        if sys.platform != "linux" or kernel.key in self._servers or len(self._servers) >= _MAX_SERVERS:
             return
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="mlci-", ignore_cleanup_errors=True)
+            self._folder = private_folder()
         path = Path(self._folder.name) / f"{len(self._servers)}.sock"
         process = subprocess.Popen(
-            [python, mlci_kernel.__file__, "--serve", str(path)],
+            [kernel.python, str(_SERVER), str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=self._folder.name,
-            env={name: value for name, value in environ.items() if not name.startswith(_PER_EXECUTION)},
+            cwd=kernel.key[-1] or self._folder.name,
+            env=kernel.shared,
             start_new_session=True,
         )
         assert process.stdin is not None  # noqa: S101 - a pipe, as asked for
-        process.stdin.write(json.dumps({"preload": list(preload)}).encode() + b"\n")
+        process.stdin.write(json.dumps({"preload": list(kernel.preload)}).encode() + b"\n")
         process.stdin.flush()
-        self._servers[key] = _Server(process, path)
+        self._servers[kernel.key] = _Server(process, path)
 
-    def address(self, python: str, environ: Mapping[str, str], preload: Sequence[str]) -> Path | None:
+    def address(self, kernel: Forkable, *, given_up: Callable[[], bool] = lambda: False) -> Path | None:
         """The socket of the server for such kernels, once it is ready; None if each must be a new process."""
-        server = self._servers.get(_key(python, environ, preload))
+        server = self._servers.get(kernel.key)
         if server is None:
             return None
         if server.ready is None:
-            self._hear(server)
+            self._hear(server, given_up)
         return server.socket if server.ready and server.process.poll() is None else None
 
-    def refusal(self, python: str, environ: Mapping[str, str], preload: Sequence[str]) -> str | None:
+    def refusal(self, kernel: Forkable) -> str | None:
         """Why there is no server although modules were to be preloaded."""
-        if not preload or self.address(python, environ, preload) is not None:
+        if not kernel.preload or self.address(kernel) is not None:
             return None
-        server = self._servers.get(_key(python, environ, preload))
-        reason = server.reason if server else "it needs Linux"
-        return f"nothing was preloaded: {reason}"
+        server = self._servers.get(kernel.key)
+        many = f"there are more than {_MAX_SERVERS} environments" if sys.platform == "linux" else "it needs Linux"
+        return f"nothing was preloaded: {server.reason if server else many}"
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -100,19 +127,22 @@ class KernelServers:
             self._folder = None
 
     @staticmethod
-    def _hear(server: _Server) -> None:
+    def _hear(server: _Server, given_up: Callable[[], bool]) -> None:
         assert server.process.stdout is not None  # noqa: S101 - a pipe, as asked for
-        server.ready = False
-        if select.select([server.process.stdout], [], [], _READY_S)[0]:
-            try:
-                said = json.loads(server.process.stdout.readline())
-            except ValueError:
-                server.reason = "the interpreter cannot import ipykernel"
+        deadline = time.monotonic() + _READY_S
+        while not select.select([server.process.stdout], [], [], 0.1)[0]:
+            if given_up() or time.monotonic() > deadline:
+                server.ready = False
                 return
-            server.ready = bool(said.get("ready"))
-            server.reason = str(said.get("unfit", server.reason))
+        try:
+            said = json.loads(server.process.stdout.readline())
+        except ValueError:
+            said = {"unfit": "the interpreter cannot import ipykernel"}
+        server.ready = bool(said.get("ready"))
+        server.reason = str(said.get("unfit", server.reason))
 
 
-def _key(python: str, environ: Mapping[str, str], preload: Sequence[str]) -> _Key:
-    shared = {name: value for name, value in environ.items() if not name.startswith(_PER_EXECUTION)}
-    return python, tuple(preload), frozenset(shared.items())
+def private_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder that nobody else may enter, with a path that leaves room for the name of a socket."""
+    long = len(tempfile.gettempdir()) > _LONGEST and os.access("/tmp", os.W_OK)  # noqa: S108 - private within it
+    return tempfile.TemporaryDirectory(prefix="mlci-", dir="/tmp" if long else None, ignore_cleanup_errors=True)  # noqa: S108

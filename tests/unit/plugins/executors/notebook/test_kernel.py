@@ -15,10 +15,18 @@ import pytest
 
 from mlci.plugins.executors.notebook.kernel import Kernel, KernelDiedError
 from mlci.plugins.executors.notebook.kernels import PYTHON_KERNEL, manager_for
-from mlci.plugins.executors.notebook.servers import KernelServers
+from mlci.plugins.executors.notebook.servers import Forkable, KernelServers
 
 pytestmark = [pytest.mark.xdist_group("kernels"), pytest.mark.timeout(60)]
 ENVIRON = {**os.environ, "MINE": "1"}
+
+
+def kernel(module: str, environ: dict[str, str] = ENVIRON) -> Forkable:
+    """One that is forked with `module` imported."""
+    return Forkable(sys.executable, environ, Path.cwd(), [module])
+
+
+JSON = kernel("json")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="fork servers need Linux")
 
 
@@ -60,8 +68,8 @@ def servers() -> Iterator[KernelServers]:
 def talk(request: pytest.FixtureRequest, servers: KernelServers, tmp_path: Path) -> Iterator[Talk]:
     server = None
     if request.param == "forked":
-        servers.start(sys.executable, ENVIRON, ["json"])
-        server = servers.address(sys.executable, ENVIRON, ["json"])
+        servers.start(JSON)
+        server = servers.address(JSON)
         assert server is not None
     yield from talking(server, tmp_path)
 
@@ -101,7 +109,7 @@ def test_kernel__has_a_session_of_its_own(talk: Talk) -> None:
 
 def test_kernel__random_numbers_are_nobody_elses(talk: Talk, servers: KernelServers, tmp_path: Path) -> None:
     code = "import random; print(random.random())"
-    server = servers.address(sys.executable, ENVIRON, ["json"])
+    server = servers.address(JSON)
     [other] = [other.run(code) for other in talking(server, tmp_path)]
     assert talk.run(code) != other
 
@@ -151,8 +159,8 @@ def test_ask_to_end__runs_exit_handlers(talk: Talk, tmp_path: Path) -> None:
 def test_forked__what_outlives_the_kernel_in_a_session_of_its_own_is_ended(
     servers: KernelServers, tmp_path: Path
 ) -> None:
-    servers.start(sys.executable, ENVIRON, ["json"])
-    server = servers.address(sys.executable, ENVIRON, ["json"])
+    servers.start(JSON)
+    server = servers.address(JSON)
     code = (
         "import subprocess, sys\n"
         'inner = \'import subprocess, sys; p = subprocess.Popen(["sleep", "600"], start_new_session=True, env={}, '
@@ -172,8 +180,8 @@ def test_forked__what_outlives_the_kernel_in_a_session_of_its_own_is_ended(
 @LINUX
 def test_forked__ends_with_its_server(tmp_path: Path) -> None:
     servers = KernelServers()
-    servers.start(sys.executable, ENVIRON, [])
-    for talk in talking(servers.address(sys.executable, ENVIRON, []), tmp_path):
+    servers.start(kernel("sys"))
+    for talk in talking(servers.address(kernel("sys")), tmp_path):
         pid = talk.kernel.pid
         servers.close()
         with pytest.raises(KernelDiedError):
@@ -188,17 +196,31 @@ def test_address__none_where_modules_leave_threads(tmp_path: Path) -> None:
     )
     environ = {**ENVIRON, "PYTHONPATH": str(tmp_path)}
     servers = KernelServers()
-    servers.start(sys.executable, environ, ["threaded"])
-    assert servers.address(sys.executable, environ, ["threaded"]) is None
-    assert "2 threads" in (servers.refusal(sys.executable, environ, ["threaded"]) or "")
+    servers.start(kernel("threaded", environ))
+    assert servers.address(kernel("threaded", environ)) is None
+    assert "2 threads" in (servers.refusal(kernel("threaded", environ)) or "")
+    servers.close()
+
+
+@LINUX
+def test_forked__has_what_modules_add_to_the_environment_when_they_are_imported(tmp_path: Path) -> None:
+    (tmp_path / "adding.py").write_text("import os\nos.environ['ADDED'] = 'yes'\nos.environ.setdefault('MINE', 'no')\n")
+    environ = {**ENVIRON, "PYTHONPATH": str(tmp_path)}
+    servers = KernelServers()
+    servers.start(kernel("adding", environ))
+    server = servers.address(kernel("adding", environ))
+    assert server is not None
+    code = "import os; print(os.environ['ADDED'], os.environ['MINE'], os.environ.get('OMP_NUM_THREADS'))"
+    for talk in talking(server, tmp_path):
+        assert talk.run(code).split() == ["yes", "1", "None"]
     servers.close()
 
 
 @LINUX
 def test_refusal__names_a_module_that_is_not_there() -> None:
     servers = KernelServers()
-    servers.start(sys.executable, ENVIRON, ["no_such_module"])
-    assert "no_such_module" in (servers.refusal(sys.executable, ENVIRON, ["no_such_module"]) or "")
+    servers.start(kernel("no_such_module"))
+    assert "no_such_module" in (servers.refusal(kernel("no_such_module")) or "")
     servers.close()
 
 
