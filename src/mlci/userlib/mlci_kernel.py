@@ -34,10 +34,18 @@ def run_kernel(arguments: list[str]) -> None:
 @functools.lru_cache(maxsize=None)
 def kernel_class() -> Any:
     """What ipykernel starts, with less that is lost and less to wait for."""
-    from ipykernel import kernelapp  # noqa: PLC0415 - the path and the seeds come first
+    from ipykernel import ipkernel, kernelapp  # noqa: PLC0415 - the path and the seeds come first
 
-    class Kernel(kernelapp.IPKernelApp):
+    class Kernel(ipkernel.IPythonKernel):
+        def _process_children(self) -> Any:
+            # At its end ipykernel waits for its children; one that has ended long ago will not go for that.
+            children: list[Any] = super()._process_children()  # type: ignore[no-untyped-call]
+            return [child for child in children if child.status() != "zombie"]
+
+    class App(kernelapp.IPKernelApp):
         def init_iopub(self, context: Any) -> None:
+            if self.kernel_class is ipkernel.IPythonKernel:
+                self.kernel_class = Kernel
             # With more than a thousand messages under way to a slow reader zmq would drop the next ones.
             context.setsockopt(_SNDHWM, 0)
             super().init_iopub(context)  # type: ignore[no-untyped-call]
@@ -50,7 +58,7 @@ def kernel_class() -> Any:
             else:
                 self.update_config(self.config.__class__(config))
 
-    return Kernel
+    return App
 
 
 def _as_config(arguments: list[str]) -> dict[str, dict[str, Any]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def test_session__the_next_is_prepared_while_one_runs(folder: Path, monkeypatch:
 
 
 def test_session__what_was_prepared_in_vain_never_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource_tracker.ensure_running()  # for workers that are spawned, as beside the threads of other tests
     before = children()
     document = ran(folder, monkeypatch, FakeExecutor("waits_for_b"), fail_fast=True)
     assert statuses(document) == ["failed", "skipped", "skipped"]

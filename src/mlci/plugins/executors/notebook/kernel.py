@@ -22,7 +22,7 @@ _RECONNECT_MS = 5  # zmq's own 100 would be waited for at every start
 _WELCOME_S = 0.3  # kernels without a welcome message: ask again until something was heard
 _MAX_ASKED = 10
 _ENDING_S = 5.0
-_PATIENCE_S = 1.0  # with a kernel that was asked to end
+_PATIENCE_S = 2.5  # with a kernel that was asked to end
 _BATCH = 500  # messages between two looks at the clock
 
 
