@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -18,6 +17,7 @@ from typing import IO
 import psutil
 import pytest
 
+from fakes.control_group import memory_group
 from mlci.process_tree import Tree, become_subreaper, children, counted_kills, counting_file, processes, read
 
 WAIT = "import time; time.sleep(300)"
@@ -220,22 +220,10 @@ def test_counted_kills(text: str, count: int) -> None:
 @pytest.fixture
 def tight_group() -> Iterator[Path]:
     """A control group of little memory."""
-    file = counting_file(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
-    if file is None:
-        pytest.skip("memory is not in a control group here")
-    group = Path(file).parent / f"mlci-{uuid.uuid4().hex[:8]}"
-    limit = "memory.limit_in_bytes" if file.endswith("oom_control") else "memory.max"
-    try:
-        group.mkdir()
-    except OSError:
-        pytest.skip("control groups cannot be made here")
-    try:
-        (group / limit).write_text(str(200 * 1024 * 1024))
-    except OSError:
-        group.rmdir()
-        pytest.skip("the memory of a control group cannot be limited here")
-    yield group
-    group.rmdir()
+    with memory_group(200 * 1024 * 1024) as group:
+        if group is None:
+            pytest.skip("no control group whose memory is limited can be made here")
+        yield group
 
 
 @pytest.mark.parametrize("shell", [False, True], ids=["root", "child of a shell"])
