@@ -128,6 +128,14 @@ class Exit:
     leftovers: int = 0  # processes that outlived the root and were ended
 
 
+def signal_name(number: int) -> str:
+    """What people call a signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class Cancellation:
     """Set by SIGINT and SIGTERM while `listening`; everything long polls it."""
 

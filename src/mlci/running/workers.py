@@ -19,6 +19,7 @@ from typing import Any
 from mlci.core.documents import Failure, Outputs, Status
 from mlci.plugins.executors.interface import Executor, Job, Outcome, Progress
 from mlci.plugins.executors.log import LOG
+from mlci.process import signal_name
 from mlci.process_tree import Key, Tree, become_subreaper, children, oom_kills, read
 from mlci.running.working import BEGUN, GO, STOPS, mains, work
 
@@ -210,6 +211,5 @@ def _single_threaded() -> bool:
 
 def _ended(code: int | None) -> str:
     if code is not None and code < 0:
-        with contextlib.suppress(ValueError):
-            return f"was ended by {signal.Signals(-code).name}"
+        return f"was ended by {signal_name(-code)}"
     return f"ended with status {code}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +88,7 @@ def _judge(job: Job, ended: process.Exit, tail: str) -> tuple[Status, Failure | 
         peak = f"{ended.resources.peak_memory_bytes / 1024**2:.0f} MiB"
         return "crashed", failure("out-of-memory", f"killed by the system at {peak}: out of memory")
     if ended.returncode < 0:
-        return "crashed", failure("signal", f"ended by {_signal_name(-ended.returncode)}")
+        return "crashed", failure("signal", f"ended by {process.signal_name(-ended.returncode)}")
     if ended.returncode > 0:
         exit_status = f"exit status {ended.returncode}"
         last = lines[-1].strip() if lines else None
@@ -113,10 +112,3 @@ def _exception(tail: str) -> str | None:
     """The first line of the exception that ends the last traceback; below its frames nothing else is not indented."""
     lines = tail[tail.rindex(_TRACEBACK) :].splitlines()[1:] if _TRACEBACK in tail else []
     return next((line for line in lines if line[:1].strip()), None)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

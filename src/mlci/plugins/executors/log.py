@@ -7,7 +7,6 @@ from collections import deque
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from mlci.core.redaction import Redactor
 from mlci.plugins.executors.interface import IN_FULL, Job
 
 LOG = "log.txt"
@@ -19,7 +18,6 @@ class Log:
 
     def __init__(self, job: Job) -> None:
         self._folder, self._half = job.outputs, job.limits.total // 2
-        self._redactor: Redactor = job.redactor
         self._stream = job.redactor.stream()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._file: BinaryIO | None = None

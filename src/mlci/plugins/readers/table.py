@@ -14,6 +14,7 @@ from mlci.core.documents import Metric
 from mlci.errors import MetricError
 from mlci.plugins.readers.series import Series
 from mlci.plugins.readers.source import Found
+from mlci.plugins.readers.text import as_float
 
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_LINE = 4 * 1024 * 1024
@@ -97,9 +98,9 @@ def _metrics(rows: Iterator[list[str]], name: str) -> list[Metric]:
     for position, row in enumerate(rows):
         if len(row) > len(headers):
             raise MetricError(f"{name}: row {position + 1} has {len(row)} fields, the header {len(headers)}")
-        at = _number(row[step]) if step is not None and step < len(row) else None
+        at = as_float(row[step]) if step is not None and step < len(row) else None
         for header, field in zip(headers, row, strict=False):
-            value = _number(field)
+            value = as_float(field)
             if value is not None and header:
                 columns[header].add(float(position) if at is None else at, value)
             elif field.strip().lower() not in _EMPTY:
@@ -113,10 +114,3 @@ def _metrics(rows: Iterator[list[str]], name: str) -> list[Metric]:
 
 def _counts(header: str, headers: Sequence[str]) -> bool:
     return header in _STEPS or (header in _CLOCKS and any(column in headers for column in _STEPS))
-
-
-def _number(field: str) -> float | None:
-    try:
-        return None if "_" in field else float(field)
-    except ValueError:
-        return None

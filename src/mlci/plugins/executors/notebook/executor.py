@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlci.core.documents import Failure, Outputs
+from mlci.core.redaction import Redactor
 from mlci.metering import Meter
 from mlci.plugins.executors.interface import Job, Outcome, Progress
 from mlci.plugins.executors.log import Log
@@ -150,7 +151,7 @@ class _Execution:
     def _executed(self, kernel: Kernel, notebook: Any, name: str, language: str) -> Outcome:  # noqa: ANN401 - nbformat publishes no types
         job = self._job
         source = self._folder / "input.ipynb"
-        write_atomically(notebook, str(source), redactor=type(job.redactor)(()))
+        write_atomically(notebook, str(source), Redactor(()))
         collector = OutputCollector(job.outputs, job.limits, job.redactor, on_text=self._said)
         tree = Tree(kernel.pid, reaper=kernel.keeper) if kernel.pid is not None else None
         kills_before, began = oom_kills(), time.monotonic()

@@ -11,6 +11,7 @@ from mlci.core.documents import Cell, Failure, Location, Resources, Status
 from mlci.plugins.executors.interface import Job
 from mlci.plugins.executors.notebook import positions, tracebacks
 from mlci.plugins.executors.notebook.session import Session
+from mlci.process import signal_name
 
 _TIMEOUTS = ("run", "cell", "silence")
 
@@ -114,7 +115,4 @@ def _ended(exit_status: int | None) -> str:
         return ""
     if exit_status >= 0:
         return f" (exit status {exit_status})"
-    try:
-        return f" ({signal.Signals(-exit_status).name})"
-    except ValueError:
-        return f" (signal {-exit_status})"
+    return f" ({signal_name(-exit_status)})"
