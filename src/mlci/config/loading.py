@@ -15,8 +15,8 @@ import msgspec
 from mlci import git
 from mlci.config.checking import check, unknown_key
 from mlci.config.file import ConfigFile
-from mlci.config.tables import NAME_PATTERN, RuleTable, RunTable
-from mlci.core.documents import Rule
+from mlci.config.tables import NAME_PATTERN, RuleTable, RunTable, SliceRuleTable
+from mlci.core.documents import Direction, Rule
 from mlci.core.registry import MODEL_PATTERN
 from mlci.core.threshold import check_rule
 from mlci.errors import ConfigError
@@ -26,6 +26,7 @@ PYPROJECT = "pyproject.toml"
 Kind = Literal["notebook", "script", "command"]
 KINDS: tuple[Kind, ...] = ("notebook", "script", "command")
 _MAX_BYTES = 1024 * 1024
+_DIRECTIONS: dict[str, Direction] = {"higher": "higher", "lower": "lower", "maximize": "higher", "minimize": "lower"}
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ class Config:
             else next((name for name in self._globs if run.startswith(f"{name}.")), None)
         )
         own = self.settings.runs[group].rules if group else {}
-        return tuple(
-            tuple(as_rule(pattern, rule) for pattern, rule in tier.items()) for tier in (own, self.settings.metrics)
-        )
+        return tuple(as_rules(tier) for tier in (own, self.settings.metrics))
 
     @property
     def _globs(self) -> list[str]:
@@ -66,9 +65,20 @@ class Config:
         return ConfigError(f"{self.shown}: {path}: {message}", hint=hint)
 
 
-def as_rule(pattern: str, table: RuleTable) -> Rule:
-    """The gate's rule for a table of the configuration."""
-    return Rule(pattern=pattern, **msgspec.structs.asdict(table))
+def as_rules(tables: Mapping[str, RuleTable]) -> tuple[Rule, ...]:
+    """The gate's rules for tables of the configuration, those of slices among them."""
+    found: list[Rule] = []
+    for pattern, table in tables.items():
+        found.append(as_rule(pattern, table))
+        found += [as_rule(pattern, rule, slice_pattern) for slice_pattern, rule in table.slices.items()]
+    return tuple(found)
+
+
+def as_rule(pattern: str, table: SliceRuleTable, slice_pattern: str | None = None) -> Rule:
+    """The gate's rule for one table."""
+    given = {name: getattr(table, name) for name in SliceRuleTable.__struct_fields__ if name != "direction"}
+    direction = _DIRECTIONS.get(table.direction) if table.direction else None
+    return Rule(pattern=pattern, slice=slice_pattern, direction=direction, **given)
 
 
 def load(folder: Path, *, file: Path | None, environ: Mapping[str, str]) -> Config:
@@ -193,21 +203,25 @@ def _check_meaning(config: Config) -> None:
     _check_events(config)
     _check_models(config)
     _check_targets(config)
-    for path, rules in (
-        ("metrics", settings.metrics),
-        *((f"runs.{n}.rules", t.rules) for n, t in settings.runs.items()),
-    ):
-        for pattern, rule in rules.items():
-            try:
-                check_rule(as_rule(pattern, rule))
-            except ValueError as error:
-                raise config.error(f'{path}."{pattern}"', str(error)) from None
+    _check_rules(config)
     for name, table in settings.runs.items():
         _check_run(config, f"runs.{name}", table)
     try:
         TopologicalSorter({name: table.needs for name, table in settings.runs.items()}).prepare()
     except CycleError as error:
         raise config.error(f"runs.{error.args[1][0]}.needs", f"a cycle: {' -> '.join(error.args[1])}") from None
+
+
+def _check_rules(config: Config) -> None:
+    tables = {"metrics": config.settings.metrics}
+    tables |= {f"runs.{name}.rules": table.rules for name, table in config.settings.runs.items()}
+    for path, rules in tables.items():
+        for rule in as_rules(rules):
+            try:
+                check_rule(rule)
+            except ValueError as error:
+                within = f'.slices."{rule.slice}"' if rule.slice is not None else ""
+                raise config.error(f'{path}."{rule.pattern}"{within}', str(error)) from None
 
 
 def _check_models(config: Config) -> None:

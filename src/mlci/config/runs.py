@@ -204,7 +204,7 @@ def _check_patterns(config: Config, group: str, table: RunTable, cwd: Path) -> N
         ("metrics", [file.path for file in table.metric_files]),
         ("artifacts", table.artifacts),
         ("plots", table.plots),
-        ("predictions", [table.predictions] if table.predictions else []),
+        ("predictions", [table.predictions_file.path] if table.predictions_file else []),
         ("checkpoint", [table.checkpoint] if table.checkpoint else []),
     ):
         for pattern in patterns:

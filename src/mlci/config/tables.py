@@ -24,11 +24,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
     """Base of every table: kebab-case keys, closed to unknown ones."""
 
 
-class RuleTable(Table, frozen=True):
-    """What the gate demands of the metrics that a pattern names."""
+class SliceRuleTable(Table, frozen=True):
+    """What the gate demands of the slices that a pattern names, such as "country=*"."""
 
     direction: Annotated[
-        Literal["higher", "lower"] | None,
+        Literal["higher", "lower", "maximize", "minimize"] | None,
         Meta(description="Which way is better; inferred from the name if absent."),
     ] = None
     max_regression: Annotated[Tolerance | None, Meta(description="Largest allowed change in the bad direction.")] = None
@@ -42,12 +42,44 @@ class RuleTable(Table, frozen=True):
     ] = None
 
 
+class RuleTable(SliceRuleTable, frozen=True):
+    """What the gate demands of the metrics that a pattern names; of the whole, not of its slices."""
+
+    slices: Annotated[
+        dict[str, SliceRuleTable], Meta(description='Rules for slices by pattern, such as "country=*".')
+    ] = {}
+
+
 class MetricFile(Table, frozen=True):
     """A metric file whose format is named rather than taken from its ending."""
 
     path: Annotated[str, Meta(description="Relative to the working directory.")]
     format: Annotated[
         str | None, Meta(description="A name of [formats](formats.md); by default by content, name and ending.")
+    ] = None
+
+
+class PredictionsTable(Table, frozen=True):
+    """A file of what the model predicted for each example: CSV, or Parquet with the extra `parquet`."""
+
+    path: Annotated[str, Meta(description="Relative to the working directory.")]
+    id: Annotated[str, Meta(description="The column that names the example.")] = "id"
+    label: Annotated[str, Meta(description="The column of what is true.")] = "label"
+    prediction: Annotated[str, Meta(description="The column of what was predicted: a class or a number.")] = (
+        "prediction"
+    )
+    score: Annotated[str, Meta(description="The column of the positive class's probability or score, if any.")] = (
+        "score"
+    )
+    positive: Annotated[
+        str | None, Meta(description="Which of two classes is the positive one; default: the last.")
+    ] = None
+    metrics: Annotated[
+        tuple[str, ...],
+        Meta(description="What to compute, such as accuracy, f1-macro or rmse; default: accuracy, or rmse of numbers."),
+    ] = ()
+    slices: Annotated[
+        tuple[str, ...] | None, Meta(description="Columns whose values are slices; default: every further column.")
     ] = None
 
 
@@ -156,7 +188,13 @@ class RunTable(Table, frozen=True):
     plots: Annotated[
         tuple[str, ...], Meta(description="Pictures that the run writes, relative to the working directory.")
     ] = ()
-    predictions: Annotated[str | None, Meta(description="A CSV of id, label, prediction; kept as an artifact.")] = None
+    predictions: Annotated[
+        str | PredictionsTable | None,
+        Meta(
+            description="A CSV or Parquet file of id, label, prediction or score, and slices: metrics are computed "
+            "from it, and compared example by example."
+        ),
+    ] = None
     inputs: Annotated[
         tuple[str, ...], Meta(description="Code and data that the run reads, relative to the configuration.")
     ] = ()
@@ -181,6 +219,11 @@ class RunTable(Table, frozen=True):
         """`metrics` with plain paths spelled out."""
         return tuple(MetricFile(path=item) if isinstance(item, str) else item for item in self.metrics)
 
+    @property
+    def predictions_file(self) -> PredictionsTable | None:
+        """`predictions` with a plain path spelled out."""
+        return PredictionsTable(path=self.predictions) if isinstance(self.predictions, str) else self.predictions
+
 
 class ProfileTable(RunTable, frozen=True):
     """A named variant of all runs, such as a quick one for pull requests."""
@@ -202,9 +245,26 @@ class BaselineTable(Table, frozen=True):
 
     branch: Annotated[str, Meta(description="The branch whose records are baselines.")] = "main"
     store: Annotated[str, Meta(description="git-branch, folder, or a store of your own.")] = "git-branch"
-    missing: Annotated[Literal["report", "fail"], Meta(description="`fail`: a run without a baseline blocks.")] = (
-        "report"
-    )
+    missing: Annotated[
+        Literal["report", "run", "fail"],
+        Meta(description="`run`: measure the merge base in the same job; `fail`: a run without a baseline blocks."),
+    ] = "report"
+    limit: Annotated[Duration, Meta(description='How long `missing = "run"` may take in all.')] = "30m"
+    carry: Annotated[
+        tuple[str, ...],
+        Meta(description="What git does not hold and the merge base needs too, such as data: linked, not copied."),
+    ] = ()
+    comparable: Annotated[
+        Literal["report", "strict"],
+        Meta(description="`strict`: where interpreter, libraries, GPU, data or parameters differ, no rule is decided."),
+    ] = "report"
+    history: Annotated[
+        int, Meta(ge=0, le=200, description="Earlier records that tell noise where nothing else does; 0: none.")
+    ] = 20
+    keep: Annotated[Duration | None, Meta(description="Records older than this go with `mlci baseline prune`.")] = None
+    keep_predictions: Annotated[
+        Size, Meta(description="Predictions above this size, compressed, are kept as a digest only.")
+    ] = "16M"
     also: Annotated[
         str | None, Meta(description="A stage whose deployed version is shown beside the baseline; it gates nothing.")
     ] = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
+from mlci.core.differences import changes
 from mlci.core.documents import (
     OVERALL,
     BaselineRef,
@@ -22,7 +23,8 @@ from mlci.core.documents import (
     Rule,
     Verdict,
 )
-from mlci.core.metric import infer_direction, key
+from mlci.core.metric import Key, infer_direction, key
+from mlci.core.statistics import ExampleNoise
 from mlci.core.threshold import (
     GateSettings,
     bounds_change,
@@ -35,7 +37,6 @@ from mlci.core.threshold import (
 )
 
 Tiers = Sequence[Sequence[Rule]]
-_MAX_PACKAGES = 5
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,21 @@ class Shown:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The record that a run is compared with, or why there is none."""
+    """The record that a run is compared with, or why there is none; and what is known of noise.
+
+    Args:
+        record: The record.
+        distance: First-parent commits from the merge base back to it.
+        reason: Why there is none, or what was not known.
+        history: Records of the base branch up to it, the newest first.
+        examples: By metric, what predictions of both sides say.
+    """
 
     record: Record | None
     distance: int | None = None
     reason: str | None = None
+    history: tuple[Record, ...] = ()
+    examples: Mapping[Key, ExampleNoise] = field(default_factory=dict)
 
 
 def compare(
@@ -107,31 +118,32 @@ def compare(
     )
 
 
-def changes(record: Record, baseline: Record) -> tuple[str, ...]:
-    """What else differs between two records, one line each: environment, inputs, parameters."""
-    return (*_environment(record, baseline), *_inputs(record, baseline), *_parameters(record, baseline))
-
-
 def _deltas(record: Record, baseline: Record | None, tiers: Tiers) -> Iterator[Delta]:
     before = {key(metric): metric for metric in baseline.metrics} if baseline else {}
     now = {key(metric): metric for metric in record.metrics}
     for identity, metric in now.items():
-        yield _delta(record, metric, before.get(identity), choose(tiers, metric.name), compared=baseline is not None)
+        yield _delta(
+            record,
+            metric,
+            before.get(identity),
+            choose(tiers, metric.name, metric.slice),
+            compared=baseline is not None,
+        )
     if _bad(record):
         return  # what a failed run did not report is no news
     for identity, metric in before.items():
         if identity not in now:
-            yield _missing(record, metric, choose(tiers, metric.name))
-    known = {name for name, _, _ in [*now, *before]}
+            yield _missing(record, metric, choose(tiers, metric.name, metric.slice))
+    known = {(name, part) for name, _, part in [*now, *before]}
     for rule in _required(tiers):
-        if not any(choose([[rule]], name) for name in known):
+        if not any(choose([[rule]], name, part) for name, part in known):
             yield _absent(record, rule)
 
 
 def _required(tiers: Tiers) -> Iterator[Rule]:
     """Required rules, but for those whose pattern an earlier tier decides: a run can take itself out."""
     for rules in tiers:
-        yield from (rule for rule in rules if rule.required and choose(tiers, rule.pattern) is rule)
+        yield from (rule for rule in rules if rule.required and choose(tiers, rule.pattern, rule.slice) is rule)
 
 
 def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | None, *, compared: bool) -> Delta:
@@ -309,36 +321,3 @@ def _reference(record: Record, baseline: Baseline, shown: Shown | None) -> Basel
         peak_memory_bytes=found.resources.peak_memory_bytes if found.resources else None,
         deployed=name,
     )
-
-
-def _environment(record: Record, baseline: Record) -> Iterator[str]:
-    now, before = record.environment, baseline.environment
-    for name in ("python", "implementation", "platform"):
-        one, other = getattr(before, name), getattr(now, name)
-        if one != other and one and other:
-            yield f"{name} {one} → {other}"
-    differing = [
-        f"{name} {before.packages.get(name, 'absent')} → {now.packages.get(name, 'absent')}"
-        for name in sorted({*before.packages, *now.packages})
-        if before.packages.get(name) != now.packages.get(name)
-    ]
-    if before.packages and now.packages:
-        yield from differing[:_MAX_PACKAGES]
-        if len(differing) > _MAX_PACKAGES:
-            yield f"{len(differing) - _MAX_PACKAGES} more packages"
-
-
-def _inputs(record: Record, baseline: Record) -> Iterator[str]:
-    for path in sorted({*record.inputs, *baseline.inputs}):
-        one, other = baseline.inputs.get(path), record.inputs.get(path)
-        if one != other:
-            yield f"input {path} {'added' if one is None else 'removed' if other is None else 'changed'}"
-
-
-def _parameters(record: Record, baseline: Record) -> Iterator[str]:
-    for name in sorted({*record.parameters, *baseline.parameters}):
-        one, other = baseline.parameters.get(name), record.parameters.get(name)
-        if one != other:
-            yield f"parameter {name} {one} → {other}"
-    if record.seeds != baseline.seeds:
-        yield f"seeds {len(baseline.seeds) or 1} → {len(record.seeds) or 1}"

@@ -69,6 +69,7 @@ class Metric(Document, frozen=True):
     n: int | None = None
     standard_error: float | None = None
     series: tuple[tuple[float, float], ...] = ()
+    definition: str | None = None  # the version or hash of what measures it: another one is another metric
 
 
 class Location(Document, frozen=True):
@@ -138,6 +139,16 @@ class Artifact(Document, frozen=True):
     stored: str | None = None  # its copy, relative to the workspace
 
 
+class PredictionsFile(Document, frozen=True):
+    """What a run predicted for each example, as a file."""
+
+    path: str  # as declared
+    sha256: str
+    size: int  # bytes
+    seed: int | None = None
+    stored: str | None = None  # its copy, relative to the workspace
+
+
 class Outputs(Document, frozen=True):
     """What mlci itself keeps of a run, relative to the workspace."""
 
@@ -153,6 +164,7 @@ class Environment(Document, frozen=True):
     python: str | None = None  # version of the user's interpreter
     implementation: str | None = None
     platform: str | None = None
+    gpu: str | None = None  # models of the GPUs, and the driver
     packages: dict[str, str] = {}  # distribution name (normalised) -> version
 
 
@@ -173,6 +185,9 @@ class RunResult(Document, frozen=True):
     error: Failure | None = None
     metrics: tuple[Metric, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    predictions: PredictionsFile | None = None
+    deterministic: bool = False  # the configuration says that running again gives the same
+    elsewhere: str | None = None  # where the metrics come from, if nothing was run here for them
     outputs: Outputs = Outputs()
     environment: Environment = Environment()
     inputs: dict[str, str] = {}  # path -> sha256 of its content, or a DVC digest
@@ -207,6 +222,9 @@ class Record(Document, frozen=True):
     seeds: tuple[int, ...] = ()  # the seeds asked for, failed ones included
     metrics: tuple[Metric, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    predictions: tuple[PredictionsFile, ...] = ()
+    deterministic: bool = False
+    elsewhere: str | None = None
     outputs: tuple[Outputs, ...] = ()
     duration_s: float = 0.0  # sum over seeds
     resources: Resources | None = None  # CPU summed, memory the highest over seeds
@@ -231,6 +249,7 @@ class Rule(Document, frozen=True):
     """What the gate demands of the metrics whose name matches `pattern`."""
 
     pattern: str
+    slice: str | None = None  # a pattern too: it gates slices that match; None: the whole
     direction: Direction | None = None
     max_regression: float | str | None = None  # a number, or "2%" of |baseline|
     max_drop: float | str | None = None
@@ -254,7 +273,9 @@ class Delta(Document, frozen=True):
     gate: GateResult
     direction: Direction | None = None
     interval: tuple[float, float] | None = None  # unadjusted 90% interval of the change
-    noise: str = "none"
+    noise: str = "none"  # its source and size in words
+    detectable: float | None = None  # the worsening that this gate would notice four times out of five
+    accepted: str | None = None  # why a worsening was accepted on purpose
     tolerance: str | None = None  # the rule in words, such as "at most 0.01 lower"
     reason: str | None = None
     unit: str | None = None
@@ -285,6 +306,7 @@ class Comparison(Document, frozen=True):
     verdict: Overall
     blocks: bool  # what the gate will do, its mode and its on-* settings counted in
     reasons: tuple[str, ...] = ()  # one line each: why it blocks or warns
+    notes: tuple[str, ...] = ()  # one line each: what a reader should know and nothing hangs on
     format: int = FORMAT
 
 

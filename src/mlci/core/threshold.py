@@ -79,16 +79,33 @@ def check_rule(rule: Rule) -> None:
         raise ValueError(f"min {rule.min:g} is above max {rule.max:g}")
 
 
-def choose(tiers: Sequence[Sequence[Rule]], name: str) -> Rule | None:
-    """The one rule for a metric: of the first tier with a match, the exact pattern, else the most literal one."""
+def choose(tiers: Sequence[Sequence[Rule]], name: str, part: str | None = None) -> Rule | None:
+    """The one rule for a metric: of the first tier with a match, the exact pattern, else the most literal one.
+
+    Args:
+        tiers: Rules; the first tier with a match decides.
+        name: The metric's.
+        part: The slice's name, which only rules of slices match; None: the whole, which they do not.
+    """
     for rules in tiers:
-        matching = [rule for rule in rules if rule.pattern == name or fnmatch.fnmatchcase(name, rule.pattern)]
+        matching = [rule for rule in rules if _fits(rule.pattern, name) and _is_of(rule, part)]
         if matching:
-            return max(
-                matching,
-                key=lambda rule: (rule.pattern == name, len(_GLOB.sub("", rule.pattern)), rule.pattern),
-            )
+            return max(matching, key=lambda rule: (*_precision(rule.pattern, name), *_precision(rule.slice, part)))
     return None
+
+
+def _is_of(rule: Rule, part: str | None) -> bool:
+    if rule.slice is None or part is None:
+        return rule.slice is part
+    return _fits(rule.slice, part)
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return pattern == name or fnmatch.fnmatchcase(name, pattern)
+
+
+def _precision(pattern: str | None, name: str | None) -> tuple[bool, int, str]:
+    return pattern == name, len(_GLOB.sub("", pattern or "")), pattern or ""
 
 
 def bounds_change(rule: Rule) -> bool:

@@ -34,7 +34,7 @@ class Collected:
 
 def declared(table: RunTable) -> list[str]:
     """Every output pattern of a run."""
-    predictions = [table.predictions] if table.predictions else []
+    predictions = [table.predictions_file.path] if table.predictions_file else []
     metrics = [place for file in table.metric_files for place in (known.PLACES if _is_auto(file) else [file.path])]
     return [*metrics, *table.artifacts, *table.plots, *predictions]
 
@@ -82,7 +82,7 @@ def collect(
             collector.read_all(collector.fresh(file.path), file.format, sources)
     if any(map(_is_auto, table.metric_files)):
         collector.read_known(sources)
-    predictions = [table.predictions] if table.predictions else []
+    predictions = [table.predictions_file.path] if table.predictions_file else []
     artifacts = collector.keep_all([*table.artifacts, *predictions], "artifacts")
     plots = collector.keep_all(table.plots, "plots")
     try:
