@@ -96,11 +96,11 @@ MISTAKES = [
     (f"{RUN}[metrics.loss]\nmin-n = 0", "metrics.loss.min-n: expected a whole number of at least 1, got 0", None),
     (
         f'{RUN}[metrics.loss]\ndirection = "up"',
-        'metrics.loss.direction: expected "higher", "lower", "maximize" or "minimize", got \'up\'',
+        'metrics.loss.direction: expected "higher" or "lower" or "maximize" or "minimize", got \'up\'',
         None,
     ),
     (f'{RUN}[gate]\nmode = "maybe"', 'gate.mode: expected "enforce" or "report", got \'maybe\'', None),
-    (f'{RUN}[baseline]\nmissing = "no"', 'baseline.missing: expected "report", "run" or "fail", got \'no\'', None),
+    (f'{RUN}[baseline]\nmissing = "no"', 'baseline.missing: expected "report" or "run" or "fail", got \'no\'', None),
     (f"{RUN}[models.chrun]", "models.chrun.run.chrun: no such key", "Known here: train."),
     (f'{RUN}[models."a.b"]', 'models."a.b": expected a name of letters, digits, "-" and "_"', None),
     (f'{RUN}[models.m]\nrun = "train"\nstages = ["a", "a"]', "models.m.stages: the same stage stands twice", None),
