@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from mlci.core.differences import changes
+from mlci.core.acceptance import Acceptance, expired, find
+from mlci.core.differences import changes, incomparable, redefined
 from mlci.core.documents import (
     OVERALL,
     BaselineRef,
     Comparison,
     Delta,
-    Direction,
-    GateResult,
     Metric,
     Overall,
     Record,
     Rule,
-    Verdict,
 )
+from mlci.core.judging import Case, Ruling, judge
 from mlci.core.metric import Key, infer_direction, key
+from mlci.core.noise import Noise, noise
 from mlci.core.statistics import ExampleNoise
-from mlci.core.threshold import (
-    GateSettings,
-    bounds_change,
-    choose,
-    difference,
-    in_words,
-    judge_change,
-    judge_value,
-    same,
-)
+from mlci.core.threshold import GateSettings, choose, difference, in_words
 
 Tiers = Sequence[Sequence[Rule]]
+_NO_NOISE = Noise(None, "none")
 
 
 @dataclass(frozen=True)
@@ -75,6 +65,9 @@ def compare(
     gate: GateSettings,
     current: str,
     deployed: Mapping[str, Shown] | None = None,
+    accepted: Sequence[Acceptance] = (),
+    strict: bool = False,
+    notes: Sequence[str] = (),
 ) -> Comparison:
     """Judge every metric of every record.
 
@@ -85,20 +78,18 @@ def compare(
         gate: What blocks.
         current: The sha256 of the document that holds `records`.
         deployed: By run: what is deployed, to show beside.
+        accepted: Worsenings that the team has accepted.
+        strict: Where anything else that matters differs from the baseline, no bound on a change is decided.
+        notes: What a reader should know of how this came about.
     """
     shown = deployed or {}
     none = Baseline(record=None, reason="no baseline was looked up")
+    ran = [record for record in records if record.status != "skipped"]
+    sides = [_Side(record, baselines.get(record.name, none), rules.get(record.name, ())) for record in ran]
     deltas: list[Delta] = []
-    for record in records:
-        if record.status != "skipped":
-            found = baselines.get(record.name, none).record
-            tiers = rules.get(record.name, ())
-            deltas += _beside(_deltas(record, found, tiers), record, shown.get(record.name), tiers)
-    alone = [
-        record.name
-        for record in records
-        if record.status != "skipped" and baselines.get(record.name, none).record is None
-    ]
+    for side, own in zip(sides, _judged(sides, accepted=accepted, strict=strict), strict=True):
+        deltas += _beside(own, side, shown.get(side.record.name))
+    alone = [side.record.name for side in sides if side.baseline.record is None]
     verdict = _overall(records, deltas, alone)
     fails, warnings = _reasons(records, deltas, gate)
     told = {delta.run for delta in deltas if delta.gate == "no-baseline"}
@@ -115,27 +106,85 @@ def compare(
         verdict=verdict,
         blocks=bool(fails) and gate.mode == "enforce",
         reasons=tuple(fails + warnings),
+        notes=(*notes, *_expired(sides, accepted)),
     )
 
 
-def _deltas(record: Record, baseline: Record | None, tiers: Tiers) -> Iterator[Delta]:
+@dataclass(frozen=True)
+class _Side:
+    """A record that ran, what it is held against, and under which rules."""
+
+    record: Record
+    baseline: Baseline
+    tiers: Tiers
+
+
+def _judged(sides: Sequence[_Side], *, accepted: Sequence[Acceptance] = (), strict: bool = False) -> list[list[Delta]]:
+    """The deltas of each side; all that has a test is one family."""
+    cases = [list(_cases(side, accepted, strict=strict)) for side in sides]
+    rulings = iter(judge([case for mine in cases for case in mine]))
+    return [
+        [_delta(side.record, case, next(rulings)) for case in mine] + list(_gone(side))
+        for side, mine in zip(sides, cases, strict=True)
+    ]
+
+
+def _cases(side: _Side, accepted: Sequence[Acceptance], *, strict: bool) -> Iterator[Case]:
+    """The metrics that there are now."""
+    record, baseline = side.record, side.baseline.record
     before = {key(metric): metric for metric in baseline.metrics} if baseline else {}
-    now = {key(metric): metric for metric in record.metrics}
-    for identity, metric in now.items():
-        yield _delta(
-            record,
-            metric,
-            before.get(identity),
-            choose(tiers, metric.name, metric.slice),
+    past = [{key(metric): metric.value for metric in item.metrics} for item in reversed(side.baseline.history)]
+    same_again = record.deterministic and baseline is not None and baseline.deterministic
+    doubts = incomparable(record, baseline) if strict and baseline else ()
+    for metric in record.metrics:
+        identity = key(metric)
+        old = before.get(identity)
+        rule = choose(side.tiers, metric.name, metric.slice)
+        found = _NO_NOISE
+        if old is not None:
+            examples = side.baseline.examples.get(identity)
+            history = [values[identity] for values in past if identity in values]
+            found = noise(old, metric, examples=examples, history=history, deterministic=same_again)
+        redefinition = redefined(metric, old) if strict and old else None
+        yield Case(
+            rule=rule,
+            direction=(rule.direction if rule else None) or metric.direction or infer_direction(metric.name),
+            before=old,
+            now=metric,
+            noise=found,
             compared=baseline is not None,
+            doubt="; ".join([*doubts, *([redefinition] if redefinition else [])]) or None,
+            accepted=_live(accepted, record, metric, old),
         )
+
+
+def _live(accepted: Sequence[Acceptance], record: Record, metric: Metric, before: Metric | None) -> Acceptance | None:
+    found = find(accepted, run=record.name, profile=record.profile, metric=key(metric)) if before else None
+    return None if found is None or before is None or expired(found, before.value) else found
+
+
+def _expired(sides: Sequence[_Side], accepted: Sequence[Acceptance]) -> Iterator[str]:
+    """What was accepted once and is the baseline's level by now."""
+    for side in sides if accepted else ():
+        for metric in side.baseline.record.metrics if side.baseline.record else ():
+            record = side.record
+            found = find(accepted, run=record.name, profile=record.profile, metric=key(metric))
+            if found and expired(found, metric.value):
+                yield f"{record.name}: {metric.name}: what was accepted is the baseline now: mlci accept --prune"
+
+
+def _gone(side: _Side) -> Iterator[Delta]:
+    """The metrics that there are no longer, and those that rules ask for in vain."""
+    record, baseline = side.record, side.baseline.record
     if _bad(record):
         return  # what a failed run did not report is no news
+    now = {key(metric) for metric in record.metrics}
+    before = {key(metric): metric for metric in baseline.metrics} if baseline else {}
     for identity, metric in before.items():
         if identity not in now:
-            yield _missing(record, metric, choose(tiers, metric.name, metric.slice))
+            yield _missing(record, metric, choose(side.tiers, metric.name, metric.slice))
     known = {(name, part) for name, _, part in [*now, *before]}
-    for rule in _required(tiers):
+    for rule in _required(side.tiers):
         if not any(choose([[rule]], name, part) for name, part in known):
             yield _absent(record, rule)
 
@@ -146,66 +195,27 @@ def _required(tiers: Tiers) -> Iterator[Rule]:
         yield from (rule for rule in rules if rule.required and choose(tiers, rule.pattern, rule.slice) is rule)
 
 
-def _delta(record: Record, metric: Metric, before: Metric | None, rule: Rule | None, *, compared: bool) -> Delta:
-    direction = (rule.direction if rule else None) or metric.direction or infer_direction(metric.name)
-    gate, reason = _gate(rule, direction, metric, before, compared=compared)
-    verdict: Verdict = _verdict(direction, before.value, metric.value) if before else "new"
-    if before is None and not compared and gate == "none":
-        reason = None
+def _delta(record: Record, case: Case, ruling: Ruling) -> Delta:
+    metric, before, evidence = case.now, case.before, case.noise.evidence
+    change = difference(before.value, metric.value) if before else None
     return Delta(
         run=record.name,
         metric=_shown(metric),
         slice=metric.slice,
         baseline=before.value if before else None,
         current=metric.value,
-        change=difference(before.value, metric.value) if before else None,
-        verdict=verdict,
-        gate=gate,
-        direction=direction,
-        noise=_noise(metric),
-        tolerance=in_words(rule, direction) or None if rule else None,
-        reason=reason,
+        change=evidence.change if evidence else change,
+        verdict=ruling.verdict,
+        gate=ruling.gate,
+        direction=case.direction,
+        interval=ruling.interval,
+        noise=case.noise.source,
+        detectable=ruling.detectable,
+        accepted=ruling.accepted,
+        tolerance=in_words(case.rule, case.direction) or None if case.rule else None,
+        reason=ruling.reason,
         unit=metric.unit,
     )
-
-
-def _noise(metric: Metric) -> str:
-    """What is known of the noise: the standard deviation over the seeds."""
-    if len(metric.samples) < 2 or not all(map(math.isfinite, metric.samples)):  # noqa: PLR2004 - a spread needs two
-        return "none"
-    return f"{len(metric.samples)} seeds, standard deviation {statistics.stdev(metric.samples):.2g}"
-
-
-def _gate(
-    rule: Rule | None, direction: Direction | None, metric: Metric, before: Metric | None, *, compared: bool
-) -> tuple[GateResult, str | None]:
-    if rule is None:
-        return "none", None
-    if math.isnan(metric.value):
-        return "fail", "it is NaN"
-    objections = judge_value(rule, metric.value)
-    if objections:
-        return "fail", "; ".join(objections)
-    size = len(metric.samples) or metric.n or 1
-    if rule.min_n is not None and max(size, metric.n or 0) < rule.min_n:
-        return "inconclusive", f"{size} of at least {rule.min_n} seeds or examples"
-    if not bounds_change(rule):
-        return "pass", None
-    if before is None:
-        return "no-baseline", "the baseline does not have it" if compared else "there is no baseline"
-    if math.isnan(before.value):
-        return "no-baseline", "the baseline is NaN"
-    return judge_change(rule, direction, before.value, metric.value)
-
-
-def _verdict(direction: Direction | None, before: float, now: float) -> Verdict:
-    if math.isnan(now) or math.isnan(before):
-        return "inconclusive"
-    if same(before, now):
-        return "unchanged"
-    if direction is None:
-        return "inconclusive"
-    return "improved" if (now > before) == (direction == "higher") else "regressed"
 
 
 def _missing(record: Record, metric: Metric, rule: Rule | None) -> Delta:
@@ -285,12 +295,13 @@ def _lost(record: Record) -> bool:
     return record.error is not None and record.error.kind == "lost"
 
 
-def _beside(deltas: Iterator[Delta], record: Record, shown: Shown | None, tiers: Tiers) -> Iterator[Delta]:
+def _beside(deltas: Sequence[Delta], side: _Side, shown: Shown | None) -> Iterator[Delta]:
     """The deltas with the values of the deployed version and, where it gates, with what it has against them."""
     if shown is None:
         yield from deltas
         return
-    against = {(delta.metric, delta.slice): delta for delta in _deltas(record, shown.record, tiers)}
+    [others] = _judged([_Side(side.record, Baseline(shown.record), side.tiers)])
+    against = {(delta.metric, delta.slice): delta for delta in others}
     for delta in deltas:
         other = against.get((delta.metric, delta.slice))
         if other is None:

@@ -152,33 +152,68 @@ def judge_value(rule: Rule, value: float) -> list[str]:
     return objections
 
 
+@dataclass(frozen=True)
+class Bound:
+    """A bound on the change of a metric, in its unit.
+
+    Args:
+        name: The rule's key.
+        sign: 1 where it bounds a rise, -1 where a fall.
+        limit: How far the change may go that way; at least 0.
+        word: What the change is beyond it, such as "lower".
+        tolerance: The bound as it was written.
+    """
+
+    name: str
+    sign: int
+    limit: float
+    word: str
+    tolerance: str
+
+
+def bounds(rule: Rule, direction: Direction | None, baseline: float) -> tuple[list[Bound], str | None]:
+    """The bounds that a rule sets a change from `baseline`, and why one that it names cannot be applied."""
+    found: list[Bound] = []
+    objection = None
+    worse = {"higher": -1, "lower": 1, None: 0}[direction]
+    for name, given, sign, word in (
+        ("max-regression", rule.max_regression, worse, "worse"),
+        ("max-drop", rule.max_drop, -1, "lower"),
+        ("max-increase", rule.max_increase, 1, "higher"),
+    ):
+        if given is None:
+            continue
+        tolerance = parse_tolerance(given)
+        limit = tolerance.at(baseline)
+        if sign == 0:
+            objection = "its direction is not known: set direction in its rule"
+        elif limit is None:
+            objection = f"{tolerance} of a baseline of {baseline:g}: give {name} as a number"
+        else:
+            found.append(Bound(name, sign, limit, word, str(tolerance)))
+    return found, objection
+
+
 def judge_change(
-    rule: Rule, direction: Direction | None, baseline: float, current: float
+    rule: Rule, direction: Direction | None, level: float, current: float, *, baseline: float | None = None
 ) -> tuple[GateResult, str | None]:
     """Judge a change of point values: it passes while the worsening w is at most the tolerance t.
+
+    Args:
+        rule: The rule.
+        direction: Which way is better.
+        level: What the value is held against: the baseline, or a level that was accepted in its place.
+        current: The value.
+        baseline: What relative tolerances are of, where that is not `level`.
 
     Returns:
         The result and, unless it passes, the reason.
     """
-    change = difference(baseline, current)
-    slack = FLOAT_NOISE * max(abs(baseline), abs(current))
-    worsening = {"higher": -change, "lower": change, None: 0.0}[direction]
-    bounds = (
-        ("max-regression", rule.max_regression, worsening, "worse"),
-        ("max-drop", rule.max_drop, -change, "lower"),
-        ("max-increase", rule.max_increase, change, "higher"),
-    )
-    result: tuple[GateResult, str | None] = ("pass", None)
-    for name, given, amount, word in bounds:
-        if given is None:
-            continue
-        if name == "max-regression" and direction is None:
-            result = ("inconclusive", "its direction is not known: set direction in its rule")
-            continue
-        tolerance = parse_tolerance(given)
-        limit = tolerance.at(baseline)
-        if limit is None:
-            result = ("inconclusive", f"{tolerance} of a baseline of {baseline:g}: give {name} as a number")
-        elif amount > limit + (slack if math.isfinite(slack) else 0.0):
-            return "fail", f"{amount:.3g} {word}, at most {tolerance} allowed"
-    return result
+    found, objection = bounds(rule, direction, level if baseline is None else baseline)
+    change = difference(level, current)
+    slack = FLOAT_NOISE * max(abs(level), abs(current))
+    for bound in found:
+        amount = bound.sign * change
+        if amount > bound.limit + (slack if math.isfinite(slack) else 0.0):
+            return "fail", f"{amount:.3g} {bound.word}, at most {bound.tolerance} allowed"
+    return ("inconclusive", objection) if objection else ("pass", None)
