@@ -23,7 +23,7 @@ from mlci.core.judging import Case, Ruling, judge
 from mlci.core.metric import Key, infer_direction, key
 from mlci.core.noise import Noise, noise
 from mlci.core.statistics import ExampleNoise
-from mlci.core.threshold import GateSettings, choose, difference, in_words
+from mlci.core.threshold import GateSettings, choose, difference, in_words, names
 
 Tiers = Sequence[Sequence[Rule]]
 _NO_NOISE = Noise(None, "none")
@@ -106,7 +106,7 @@ def compare(
         verdict=verdict,
         blocks=bool(fails) and gate.mode == "enforce",
         reasons=tuple(fails + warnings),
-        notes=(*notes, *_expired(sides, accepted)),
+        notes=(*notes, *_unheard(sides), *_expired(sides, accepted)),
     )
 
 
@@ -184,15 +184,32 @@ def _gone(side: _Side) -> Iterator[Delta]:
         if identity not in now:
             yield _missing(record, metric, choose(side.tiers, metric.name, metric.slice))
     known = {(name, part) for name, _, part in [*now, *before]}
-    for rule in _required(side.tiers):
+    for rule in _demanded(side.tiers):
         if not any(choose([[rule]], name, part) for name, part in known):
             yield _absent(record, rule)
 
 
-def _required(tiers: Tiers) -> Iterator[Rule]:
-    """Required rules, but for those whose pattern an earlier tier decides: a run can take itself out."""
-    for rules in tiers:
-        yield from (rule for rule in rules if rule.required and choose(tiers, rule.pattern, rule.slice) is rule)
+def _demanded(tiers: Tiers) -> Iterator[Rule]:
+    """Rules that a metric must be there for: required ones, and those of the run itself that name one.
+
+    But for those whose pattern an earlier tier decides: a run can take itself out.
+    """
+    for place, rules in enumerate(tiers):
+        own = place < len(tiers) - 1
+        for rule in rules:
+            if (rule.required or (own and names(rule))) and choose(tiers, rule.pattern, rule.slice) is rule:
+                yield rule
+
+
+def _unheard(sides: Sequence[_Side]) -> Iterator[str]:
+    """Metrics that a rule for all runs names and none has: a name that is misspelt gates nothing."""
+    if any(_bad(side.record) for side in sides):
+        return
+    known = {metric.name for side in sides for metric in side.record.metrics}
+    rules = {rule.pattern: rule for side in sides for rule in side.tiers[-1]} if sides else {}
+    for rule in rules.values():
+        if names(rule) and not rule.required and rule.pattern not in known:
+            yield f"no run reports {rule.pattern}, which a rule names"
 
 
 def _delta(record: Record, case: Case, ruling: Ruling) -> Delta:
@@ -219,8 +236,8 @@ def _delta(record: Record, case: Case, ruling: Ruling) -> Delta:
 
 
 def _missing(record: Record, metric: Metric, rule: Rule | None) -> Delta:
-    required = rule is not None and rule.required
-    reason = "required, but the run did not report it" if required else "the run no longer reports it"
+    wanted = rule is not None and (rule.required or names(rule))
+    reason = f"the run no longer reports it, and {_demand(rule)}" if rule and wanted else "the run no longer reports it"
     return Delta(
         run=record.name,
         metric=_shown(metric),
@@ -229,25 +246,29 @@ def _missing(record: Record, metric: Metric, rule: Rule | None) -> Delta:
         current=None,
         change=None,
         verdict="missing",
-        gate="fail" if required else "none" if rule is None else "inconclusive",
+        gate="fail" if wanted else "none" if rule is None else "inconclusive",
         direction=(rule.direction if rule else None) or metric.direction or infer_direction(metric.name),
         reason=reason,
         unit=metric.unit,
     )
 
 
+def _demand(rule: Rule) -> str:
+    return "it is required" if rule.required else "a rule names it"
+
+
 def _absent(record: Record, rule: Rule) -> Delta:
     return Delta(
         run=record.name,
         metric=rule.pattern,
-        slice=None,
+        slice=rule.slice,
         baseline=None,
         current=None,
         change=None,
         verdict="missing",
         gate="fail",
         tolerance=in_words(rule, rule.direction) or None,
-        reason="required, but the run did not report it",
+        reason=f"the run did not report it, and {_demand(rule)}",
     )
 
 

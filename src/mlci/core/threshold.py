@@ -94,6 +94,11 @@ def choose(tiers: Sequence[Sequence[Rule]], name: str, part: str | None = None) 
     return None
 
 
+def names(rule: Rule) -> bool:
+    """Whether a rule is about one metric, by its name, rather than about all that match a pattern."""
+    return not _GLOB.search(rule.pattern) and not (rule.slice and _GLOB.search(rule.slice))
+
+
 def _is_of(rule: Rule, part: str | None) -> bool:
     if rule.slice is None or part is None:
         return rule.slice is part

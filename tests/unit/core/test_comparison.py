@@ -110,8 +110,9 @@ def test_compare__a_metric_that_is_new() -> None:
 @pytest.mark.parametrize(
     ("rule", "gate", "overall"),
     [
-        (Rule(pattern="accuracy", max_regression=0.1), "inconclusive", "inconclusive"),
-        (Rule(pattern="accuracy", required=True), "fail", "fail"),
+        (Rule(pattern="accuracy", max_regression=0.1), "fail", "fail"),
+        (Rule(pattern="acc*", max_regression=0.1), "inconclusive", "inconclusive"),
+        (Rule(pattern="acc*", required=True), "fail", "fail"),
         (Rule(pattern="loss"), "none", "pass"),
     ],
 )
@@ -149,6 +150,21 @@ def test_compare__splits_and_slices_are_apart() -> None:
         ("accuracy (test)", None, "fail"),
         ("accuracy", "old", "none"),
     ]
+
+
+def test_compare__a_metric_that_a_rule_of_the_run_names_and_that_never_was() -> None:
+    comparison = compared(record(metric(0.9)), record(metric(0.9)), own=[Rule(pattern="recall", min=0.1)])
+    assert [(delta.metric, delta.verdict, delta.gate, delta.reason) for delta in comparison.deltas] == [
+        ("accuracy", "unchanged", "none", None),
+        ("recall", "missing", "fail", "the run did not report it, and a rule names it"),
+    ]
+
+
+def test_compare__a_metric_that_a_rule_for_all_runs_names_and_none_has_is_noted() -> None:
+    rules = [Rule(pattern="acuracy", min=0.1), Rule(pattern="loss*", min=0.1)]
+    comparison = compared(record(metric(0.9)), record(metric(0.9)), *rules)
+    assert (comparison.verdict, comparison.notes) == ("pass", ("no run reports acuracy, which a rule names",))
+    assert compared(record(status="failed"), None, *rules).notes == ()
 
 
 FAILED: dict[str, Any] = {"status": "failed", "error": Failure(kind="exception", message="ValueError: no")}
