@@ -71,18 +71,26 @@ class _Test:
     kept: float  # of "the change reaches the bound"
 
 
+@dataclass(frozen=True)
+class _Judged:
+    test: _Test
+    adjusted: float  # `exceeded` among all that are tested
+    share: float  # of the level, which is this test's own
+
+
 def judge(cases: Sequence[Case]) -> list[Ruling]:
     """Rule on all cases of a comparison.
 
     The gate fails where it is shown, at 5% one-sided and by Holm's adjustment over all bounds that are tested, that a
     change is worse than allowed; it passes where each change is shown, at 5%, to be within its bounds. Else it is
-    inconclusive. Values without noise are compared as they are.
+    inconclusive. Values without noise are compared as they are. Half of the level belongs to slices, if there are any.
     """
     tests = [test for place, case in enumerate(cases) for test in _tests(place, case)]
-    adjusted = statistics.holm([test.exceeded for test in tests])
-    by_case: dict[int, list[tuple[_Test, float]]] = {}
-    for test, p_value in zip(tests, adjusted, strict=True):
-        by_case.setdefault(test.case, []).append((test, p_value))
+    shares = _shares([cases[test.case] for test in tests])
+    adjusted = statistics.holm([test.exceeded for test in tests], shares)
+    by_case: dict[int, list[_Judged]] = {}
+    for test, p_value, share in zip(tests, adjusted, shares, strict=True):
+        by_case.setdefault(test.case, []).append(_Judged(test, p_value, share))
     verdicts = _verdicts(cases)
     return [
         _ruling(case, verdict, by_case.get(place, []), len(tests))
@@ -90,14 +98,25 @@ def judge(cases: Sequence[Case]) -> list[Ruling]:
     ]
 
 
-def _ruling(case: Case, verdict: Verdict, tests: Sequence[tuple[_Test, float]], family: int) -> Ruling:
+def _shares(cases: Sequence[Case]) -> list[float]:
+    """The share of the level of each test: slices have half of it in all, for they are many and would use it up."""
+    slices = sum(case.now.slice is not None for case in cases)
+    both = 0 < slices < len(cases)
+    return [(0.5 if both else 1.0) / (len(cases) - slices if case.now.slice is None else slices) for case in cases]
+
+
+def _ruling(case: Case, verdict: Verdict, tests: Sequence[_Judged], family: int) -> Ruling:
     evidence = case.noise.evidence
     interval = evidence.interval() if evidence else None
     if case.rule is None:
         return Ruling(gate="none", verdict=verdict, interval=interval, reason=_novelty(case))
     gate, reason = _at_sight(case, case.rule) or _by_tests(case, tests, family)
     noticed = min(
-        (test.bound.limit + statistics.detectable(evidence, level=LEVEL / family) for test, _ in tests if evidence),
+        (
+            judged.test.bound.limit + statistics.detectable(evidence, level=LEVEL * judged.share)
+            for judged in tests
+            if evidence
+        ),
         default=None,
     )
     return Ruling(
@@ -155,16 +174,16 @@ def _tests(place: int, case: Case) -> list[_Test]:
     return found
 
 
-def _by_tests(case: Case, tests: Sequence[tuple[_Test, float]], family: int) -> tuple[GateResult, str | None]:
+def _by_tests(case: Case, tests: Sequence[_Judged], family: int) -> tuple[GateResult, str | None]:
     evidence = case.noise.evidence
     assert evidence is not None  # noqa: S101 - else it was decided at sight
-    failed = [test for test, adjusted in tests if adjusted < LEVEL]
+    failed = [judged for judged in tests if judged.adjusted < LEVEL]
     if failed:
-        return "fail", _exceeded(failed[0].bound, evidence)
-    open_ = [(test, adjusted) for test, adjusted in tests if test.kept >= LEVEL]
-    if not open_:
+        return "fail", _exceeded(failed[0].test.bound, evidence)
+    undecided = [judged for judged in tests if judged.test.kept >= LEVEL]
+    if not undecided:
         return "pass", None
-    test, adjusted = open_[0]
+    test, adjusted = undecided[0].test, undecided[0].adjusted
     said = _undecided(test.bound, evidence)
     if test.exceeded < LEVEL:
         return "inconclusive", f"{said}: p = {test.exceeded:.2g}, as one of {family} tests {adjusted:.2g} (Holm)"
@@ -224,7 +243,7 @@ def _verdicts(cases: Sequence[Case]) -> list[Verdict]:
     }
     gated = [place for place in p_values if (rule := cases[place].rule) is not None and bounds_change(rule)]
     significant = {place for place, p_value in p_values.items() if place not in gated and p_value < UNGATED_LEVEL}
-    adjusted = statistics.holm([p_values[place] for place in gated])
+    adjusted = statistics.holm([p_values[place] for place in gated], _shares([cases[place] for place in gated]))
     significant |= {place for place, p_value in zip(gated, adjusted, strict=True) if p_value < LEVEL}
     return [_verdict(case, significant=place in significant) for place, case in enumerate(cases)]
 

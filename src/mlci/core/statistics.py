@@ -269,16 +269,23 @@ def two_sided(evidence: Evidence) -> float:
     return min(1.0, 2 * min(evidence.above(0.0), evidence.below(0.0)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], shares: Sequence[float] | None = None) -> list[float]:
     """The p-values, adjusted so that among all of them a true hypothesis is rejected at most as often as at one.
 
-    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979).
+    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979), with
+    weights as there.
+
+    Args:
+        p_values: Of the hypotheses.
+        shares: Of the level, one each, that sum to 1; by default they are equal.
     """
+    given = shares or [1 / max(len(p_values), 1)] * len(p_values)
     adjusted = [0.0] * len(p_values)
-    reached = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        reached = max(reached, min(1.0, (len(p_values) - rank) * p_values[place]))
+    reached, left = 0.0, 1.0
+    for place in sorted(range(len(p_values)), key=lambda place: p_values[place] / given[place]):
+        reached = max(reached, min(1.0, p_values[place] * left / given[place]))
         adjusted[place] = reached
+        left = max(left - given[place], given[place])
     return adjusted
 
 
