@@ -47,11 +47,15 @@ def configuration() -> str:
     tables = schema["$defs"]
     named = {
         "ConfigFile": ("Top level", "`mlci.toml`, or `[tool.mlci]` in `pyproject.toml`; both is an error."),
-        "RunTable": ("`[runs.NAME]` and `[defaults]`", "A run says one of notebook, script and command."),
+        "RunTable": ("`[runs.NAME]` and `[defaults]`", "A run says one of notebook, script, command and committed."),
         "ProfileTable": ("`[profiles.NAME]`", "A run's keys, laid over every run, and the events that choose it."),
         "Only": ("`only`", "When a run is selected."),
         "Needed": ("`resources`", "What a run needs of the machine; `mlci run -j` starts no more at once than fit."),
         "MetricFile": ("A metric file with a format", "In `metrics`, in place of a path."),
+        "PredictionsTable": (
+            "`predictions` of a run",
+            "A path, or this table; see [how to compare predictions](../how-to/predictions.md).",
+        ),
         "RuleTable": ('`[metrics."PATTERN"]` and `[runs.NAME.rules."PATTERN"]`', RULES),
         "GateTable": ("`[gate]`", "What blocks."),
         "CostTable": ("`[cost]`", COST),
@@ -225,6 +229,8 @@ VARIABLES = """\
 | `MLCI_SIGNING_KEY`, `MLCI_SIGNING_KEY_PASSWORD` | The file of the private key that signs releases, and its password. |
 | `MLCI_OCI_USERNAME`, `MLCI_OCI_PASSWORD` | The account at a registry, for targets of the kind `oci`. |
 | `MLCI_WEBHOOK_SECRET` | The secret that signs requests, for targets of the kind `webhook`. |
+| `MLFLOW_TRACKING_USERNAME`, `MLFLOW_TRACKING_PASSWORD`, `MLFLOW_TRACKING_TOKEN` | The account at a \
+[tracking server](../how-to/trained-elsewhere.md), sent to that server only. |
 | `HF_TOKEN` | The token for targets of the kind `huggingface`. |
 | `VIRTUAL_ENV`, `PATH` | Where the interpreter of runs is looked for, unless it is named. |
 | `CUDA_VISIBLE_DEVICES` | The GPUs that runs may be given; default: all. |
@@ -238,6 +244,9 @@ VARIABLES = """\
 | `MLCI_SEED` | runs with seeds | The seed; else not set. |
 | `MLCI_METRICS` | every run | The file that `log_metric` appends to. |
 | `MLCI_RESUME` | runs with `checkpoint` | `1` where there is a [checkpoint](../how-to/long-runs.md); else not set. |
+| `MLCI_EXECUTION` | runs with metrics on a [tracking server](../how-to/trained-elsewhere.md) | A name of this \
+execution that no other has. |
+| `MLFLOW_RUN_CONTEXT` | likewise | By which MLflow tags its runs with that name, beside the tags that it held. |
 | `PYTHONPATH` | every run | The folder of `mlci_log`, then what it was. |
 | `PYTHONUNBUFFERED` | every run | `1`, unless the run's `env` says otherwise. |
 | `CUDA_VISIBLE_DEVICES` | runs with `resources.gpu` | The GPUs that it was given, unless its `env` says otherwise. |

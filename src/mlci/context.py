@@ -12,7 +12,7 @@ from mlci.errors import DocumentError
 
 _MAX_PAYLOAD = 25 * 1024 * 1024  # GitHub cuts payloads at 25 MB
 _PULL_REQUEST = ("pull_request", "pull_request_target")
-_MAIN_EVENTS = ("push", "schedule", "workflow_dispatch")
+MAIN_EVENTS = ("push", "schedule", "workflow_dispatch")  # whose results can be the default branch's
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -71,7 +71,7 @@ class Context:
     def on_default_branch(self) -> bool:
         """Whether the event is one whose results are the default branch's."""
         return (
-            self.event in _MAIN_EVENTS
+            self.event in MAIN_EVENTS
             and not self._on_request
             and self.default_branch is not None
             and self.ref == f"refs/heads/{self.default_branch}"

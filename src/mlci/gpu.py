@@ -1,9 +1,10 @@
-"""The GPUs that a process tree uses, through NVML; no GPU, no library or a broken driver is no error."""
+"""The GPUs of this machine and what a process tree uses of them, through NVML; without it nothing is known of them."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+from collections import Counter
 from collections.abc import Collection
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -40,6 +41,15 @@ class Gpus:
     def __bool__(self) -> bool:
         return bool(self._devices)
 
+    def describe(self) -> str | None:
+        """Their models and the driver, such as "2 x NVIDIA H100 80GB HBM3, driver 550.54.15"; None where not known."""
+        with contextlib.suppress(Exception):
+            models = Counter(_text(self._nvml.nvmlDeviceGetName(device)) for device in self._devices)
+            driver = _text(self._nvml.nvmlSystemGetDriverVersion())
+            named = [model if count == 1 else f"{count} x {model}" for model, count in sorted(models.items())]
+            return ", ".join([*named, f"driver {driver}"]) if named else None
+        return None
+
     def used_by(self, pids: Collection[int]) -> Use | None:
         """What the processes use; None if they are on no GPU, or it cannot be known."""
         memory: int | None = None
@@ -58,3 +68,8 @@ class Gpus:
                     memory = (memory or 0) + sum(held.values())
                     utilisation.append(self._nvml.nvmlDeviceGetUtilizationRates(device).gpu / 100)
         return None if memory is None else Use(memory, max(utilisation, default=None))
+
+
+def _text(said: str | bytes) -> str:
+    """Older versions of the library answer in bytes."""
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said

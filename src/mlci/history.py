@@ -24,7 +24,7 @@ class History:
     """The commits whose records may be a baseline; the distance of a record is the index of its commit.
 
     Args:
-        merge_base: The newest of them; where several are equally good, git's choice.
+        merge_base: The newest of them; where several are equally good, one of the base branch's own.
         commits: It and its first-parent ancestors, the nearest first; never the commit that is checked out.
         reason: What is not known, or not simple, in a line; None where all is clear.
     """
@@ -45,9 +45,10 @@ def baseline_history(
 ) -> History:
     """The commits that may serve HEAD as a baseline; what cannot be known is said in `reason`, never guessed.
 
-    The base is the first parent of a pull request's test merge; else the event's base; else whichever of the
-    local and the remote-tracking branch has the nearer merge base. On the base branch itself it is HEAD's first
-    parent. A shallow clone stays as it is: what it lacks is fetched, commits only, into a private repository.
+    The base is the first parent of a pull request's test merge; else whichever of the event's base and the branch that
+    it names has the nearer merge base, for an event keeps its base when a branch is rebased; else whichever of the
+    local and the remote-tracking branch has. On the base branch itself it is HEAD's first parent. A shallow clone stays
+    as it is: what it lacks is fetched, commits only, into a private repository.
 
     Args:
         repository: The user's checkout.
@@ -63,7 +64,7 @@ def baseline_history(
         return History(reason=f"{repository} is not a git repository, or has no commit yet")
     try:
         search = _Search.of(clone, head, context, branch=branch, remote=remote, limit=limit)
-        if search.tips and not search.edge:
+        if search.complete:
             return search.answer(clone)
         source = git.remote(repository, remote, environ, token=context.token, server_url=context.server_url)
         if source is None:
@@ -125,7 +126,9 @@ class _Search:
         head: The commit that is checked out.
         parents: Its parents.
         base: By what the base is fetched: a commit, or a branch's full name.
+        branch: The full name of the branch that an event's base is of: it has moved on since, or is gone.
         tips: What is at hand of the base: commits that HEAD's merge base is sought with.
+        complete: The clone has all that the answer depends on.
         test_merge: HEAD merges a pull request into its first parent.
         edge: Commits at which a shallow clone ends.
         limit: The most commits to return.
@@ -134,7 +137,9 @@ class _Search:
     head: str
     parents: tuple[str, ...]
     base: str
+    branch: str | None
     tips: tuple[str, ...]
+    complete: bool
     test_merge: bool
     edge: tuple[str, ...]
     limit: int
@@ -144,23 +149,31 @@ class _Search:
         """What to look for, from the event and from what the clone holds."""
         parents = _parents(clone, head)
         test_merge = _is_test_merge(context, head, parents)
+        moving = None
         if test_merge:
             base, places = parents[0], [parents[0]]
         elif context.is_candidate and context.base_sha:
             base, places = context.base_sha, [context.base_sha]
+            if context.is_pull_request and context.base_ref:
+                moving = f"refs/heads/{context.base_ref}"
+                places.append(f"refs/remotes/{remote}/{context.base_ref}")
         else:
             base = f"refs/heads/{branch}"
             places = [base, f"refs/remotes/{remote}/{branch}"]
         found = [clone.answer("rev-parse", "--verify", "--quiet", f"{place}^{{commit}}") for place in places]
         common = git.common_folder(clone.folder, clone.environ)
         shallow = common / "shallow" if common else Path()
+        edge = tuple(shallow.read_text().split()) if shallow.is_file() else ()
         return cls(
             head=head,
             parents=parents,
             base=base,
+            branch=moving,
             tips=tuple(dict.fromkeys(tip for tip in found if tip)),
+            # An event's base that a force-push took out of the branch is not in any clone.
+            complete=not edge and any(found[:1] if moving else found),
             test_merge=test_merge,
-            edge=tuple(shallow.read_text().split()) if shallow.is_file() else (),
+            edge=edge,
             limit=limit,
         )
 
@@ -189,23 +202,25 @@ class _Search:
             if complaint:
                 return _noting(self.answer(clone), complaint)
             with _both(clone, private) as view:
-                history = replace(self, tips=tuple(dict.fromkeys((*self.tips, fetched)))).answer(view)
+                history = replace(self, tips=tuple(dict.fromkeys((*self.tips, *fetched)))).answer(view)
             if history.merge_base or not (private.folder / "shallow").is_file():
                 return history
         return _noting(history, f"looked at {self.limit * _DEEPER[-1]} commits")
 
-    def _fetch(self, private: git.Git, remote: str, depth: int) -> tuple[str, str | None]:
-        """Fetch the history of the base and of the clone's edge; the base's commit, or why it failed."""
+    def _fetch(self, private: git.Git, remote: str, depth: int) -> tuple[list[str], str | None]:
+        """Fetch the history of the base and of the clone's edge; the commits of the base, or why there is none."""
         # Below a test merge only its first parent matters, and the merge itself may be gone from the server.
         edge = () if self.test_merge else self.edge
-        done = git.talk(
-            private,
-            *(*_FETCH, f"--depth={depth}", remote, f"+{self.base}:{_FETCHED}"),
-            *(f"+{commit}:refs/mlci/{commit}" for commit in edge),
-        )
-        if done.returncode != 0:
-            return "", f"more of it could not be fetched: {private.complaint(done)}"
-        return private.run("rev-parse", "--verify", _FETCHED), None
+        edges = [f"+{commit}:refs/mlci/{commit}" for commit in edge]
+        fetched: list[str] = []
+        complaint = None
+        for source in filter(None, (self.base, self.branch)):
+            done = git.talk(private, *_FETCH, f"--depth={depth}", remote, f"+{source}:{_FETCHED}", *edges)
+            if done.returncode == 0:
+                fetched.append(private.run("rev-parse", "--verify", _FETCHED))
+            else:
+                complaint = complaint or f"more of it could not be fetched: {private.complaint(done)}"
+        return fetched, None if fetched else complaint
 
     def _merge_base(self, view: git.Git) -> tuple[str | None, str | None]:
         """The merge base that is nearest to HEAD, and what there is to say about it."""
@@ -216,12 +231,23 @@ class _Search:
                 raise GitError(view.complaint(done))
             bases = done.stdout.decode().split()
             if bases:
-                ahead = int(view.run("rev-list", "--count", f"{bases[0]}..{self.head}"))
-                note = f"HEAD and {self._base_name} have {len(bases)} merge bases; git's best is used"
-                found.append((ahead, bases[0], note if len(bases) > 1 else None))
+                best, note = self._best(view, tip, bases)
+                ahead = int(view.run("rev-list", "--count", f"{best}..{self.head}"))
+                found.append((ahead, best, note))
         if not found:
             return None, f"HEAD and {self._base_name} have no common history"
+        if self.branch:  # may have taken HEAD in since
+            found = [item for item in found if item[1] != self.head] or found
         return min(found, key=lambda item: item[0])[1:]
+
+    def _best(self, view: git.Git, tip: str, bases: list[str]) -> tuple[str, str | None]:
+        """Of several merge bases the newest that the base branch was at itself, where it is measured; else git's."""
+        if len(bases) == 1:
+            return bases[0], None
+        own = view.run("rev-list", "--first-parent", f"--max-count={self.limit}", tip, "--").split()
+        best = next((commit for commit in own if commit in bases), None)
+        said = "the newest on the branch itself" if best else "git's best"
+        return best or bases[0], f"HEAD and {self._base_name} have {len(bases)} merge bases; {said} is used"
 
     @property
     def _base_name(self) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from mlci import git
 from mlci.actions import Actions
+from mlci.committed import committed_baseline
 from mlci.config import Config, Run, load, profile_for, resolve, seconds, unreadable
 from mlci.context import Context
 from mlci.core.comparison import Baseline
@@ -134,6 +135,12 @@ class Project:
         client, repository = self.client
         return GitHubForge(client, repository)
 
+    def forge_within(self, deadline_s: float) -> Forge:
+        """The forge with a deadline of its own, in seconds, for what is not worth more; raises as `client`."""
+        from mlci.plugins.forges.github import GitHubForge  # noqa: PLC0415 - heavy, and few commands need it
+
+        return GitHubForge(*self._client(deadline_s))
+
     @property
     def releases(self) -> GitHubReleases:
         """Its releases and deployments; raises as `client`."""
@@ -157,6 +164,9 @@ class Project:
         Raises:
             ForgeError: There is no token, or no repository to talk about.
         """
+        return self._client(seconds(self.config.settings.report.deadline))
+
+    def _client(self, deadline_s: float) -> tuple[Client, str]:
         from mlci.plugins.forges.client import Client  # noqa: PLC0415 - heavy, and few commands need it
         from mlci.plugins.forges.patience import Patience  # noqa: PLC0415 - likewise
 
@@ -166,10 +176,11 @@ class Project:
             raise ForgeError("there is no token to post with", hint="Set GITHUB_TOKEN, or the input github-token.")
         if not repository or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise ForgeError("it is not known which repository this is", hint='Set GITHUB_REPOSITORY to "owner/name".')
-        patience = Patience(seconds(self.config.settings.report.deadline))
-        return Client(context.api_url, context.token, patience), repository
+        return Client(context.api_url, context.token, Patience(deadline_s)), repository
 
-    def _commit_files(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
+    def _commit_files(
+        self, branch: str, parent: str | None, files: Mapping[str, bytes | None], message: str
+    ) -> str | None:
         return self.forge.commit_files(branch, parent, files, message)
 
     @cached_property
@@ -189,17 +200,44 @@ class Project:
         history = self.history
         if not history.commits:
             return Baseline(record=None, distance=None, reason=history.reason or "there is no earlier commit")
-        record = self.store.find(run, profile, history.commits)
+        record = committed_baseline(self, run, profile) or self.store.find(run, profile, history.commits)
         if record is None:
-            count = len(history.commits)
-            before = f" or the {count - 1} commits before it" if count > 1 else ""
-            reason = (
-                f"no record of {run} (profile {profile}) at the merge base {history.commits[0][:7]}{before}, "
-                f"in {self.store.describe()}: there is one once the base branch has been measured"
-            )
-            return Baseline(record=None, distance=None, reason=reason)
+            return self._measured_here(run, profile) or Baseline(record=None, reason=self._lacking(run, profile))
         distance = history.commits.index(record.origin.commit or "")
         return Baseline(record=record, distance=distance, reason=history.reason)
+
+    def _lacking(self, run: str, profile: str) -> str:
+        commits = self.history.commits
+        before = f" or the {len(commits) - 1} commits before it" if len(commits) > 1 else ""
+        return (
+            f"no record of {run} (profile {profile}) at the merge base {commits[0][:7]}{before}, "
+            f"in {self.store.describe()}: there is one once the base branch has been measured"
+        )
+
+    def _measured_here(self, run: str, profile: str) -> Baseline | None:
+        """What `mlci baseline measure` found out, unless others know better what the baseline is."""
+        if self.base_commit is not None:
+            return None
+        commit = self.history.commits[0]
+        record = next(
+            (
+                record
+                for record in self.workspace.measured_baseline()
+                if (record.name, record.profile, record.origin.commit) == (run, profile, commit)
+            ),
+            None,
+        )
+        if record is None:
+            return None
+        if record.status == "succeeded":
+            return Baseline(record=record, distance=0, reason="measured by this very job at the merge base")
+        said = record.error.message if record.error else record.reason or "it does not say why"
+        reason = f"{self._lacking(run, profile)}; this job tried there: {record.status}: {said}"
+        return Baseline(record=None, reason=reason)
+
+    def reread(self) -> None:
+        """Forget what was read of the store: it may hold more by now."""
+        self.__dict__.pop("store", None)
 
 
 def origin_of(project: Project) -> Origin:

@@ -10,6 +10,7 @@ from pathlib import Path
 from mlci.actions import Level
 from mlci.core.documents import Comparison, Failure, RecordsDocument
 from mlci.project import Project
+from mlci.render.metrics import named
 from mlci.render.text import regressions, summary_line
 from mlci.workspace import RECORDS, REPORT
 
@@ -74,7 +75,7 @@ def findings(project: Project, comparison: Comparison, records: RecordsDocument)
             yield (
                 "error",
                 delta.reason or f"{delta.metric} got worse",
-                Place(title=f"{delta.run}: {delta.metric}"),
+                Place(title=f"{delta.run}: {named(delta)}"),
             )
 
 

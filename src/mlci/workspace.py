@@ -12,15 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mlci.core.documents import Comparison, Document, RecordsDocument, RunsDocument, decode, digest, encode
+from mlci.core.documents import (
+    Comparison,
+    Document,
+    PredictionsFile,
+    Record,
+    RecordsDocument,
+    RunsDocument,
+    decode,
+    digest,
+    encode,
+)
 from mlci.errors import WorkspaceError
 
 FOLDER = ".mlci"
 _LOCK = ".lock"
 RUNS, RECORDS, COMPARISON, REPORT = "run.json", "record.json", "comparison.json", "report.md"
+_PREDICTIONS = "predictions"  # the folder of those that other workspaces have made, by digest
+BASELINE = "baseline.json"  # what this job measured of the merge base, by commit
 # In the order in which they are made: writing one makes those after it stale.
 _ORDER = (RUNS, RECORDS, COMPARISON, REPORT)
-_MADE_BY = {RUNS: "mlci run", RECORDS: "mlci record", COMPARISON: "mlci compare", REPORT: "mlci report"}
+_MADE_BY = {
+    RUNS: "mlci run",
+    RECORDS: "mlci record",
+    BASELINE: "mlci baseline measure",
+    COMPARISON: "mlci compare",
+    REPORT: "mlci report",
+}
 
 D = TypeVar("D", bound=Document)
 
@@ -54,6 +72,12 @@ class Workspace:
             raise self._mismatch(RECORDS, RUNS)
         return document, found
 
+    def measured_baseline(self) -> tuple[Record, ...]:
+        """The records of `baseline.json`; none where there is no such file."""
+        if not (self.folder / BASELINE).exists():
+            return ()
+        return self._read(BASELINE, RecordsDocument)[0].records
+
     def comparison(self) -> tuple[Comparison, RecordsDocument]:
         """`comparison.json` and the records that it compared."""
         document, _ = self._read(COMPARISON, Comparison)
@@ -61,6 +85,28 @@ class Workspace:
         if document.current != made_from:
             raise self._mismatch(COMPARISON, RECORDS)
         return document, records
+
+    def predictions(self, file: PredictionsFile) -> bytes | None:
+        """The content of a file of predictions: as its run left it here, or as it was brought here.
+
+        Nothing outside of the workspace is read, nor anything that is not what was recorded.
+        """
+        folder = self.folder.resolve()
+        for place in (file.stored, brought(file)):
+            path = Path(folder, place).resolve() if place and "\0" not in place else folder
+            if not path.is_relative_to(folder) or not path.is_file() or path.stat().st_size != file.size:
+                continue
+            content = path.read_bytes()
+            if digest(content) == file.sha256:
+                return content
+        return None
+
+    def bring_predictions(self, content: bytes) -> None:
+        """Keep predictions that another workspace has, by their digest."""
+        folder = self.folder / _PREDICTIONS
+        self.prepare()
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / digest(content), content)
 
     def write(self, name: str, content: Document | str) -> str:
         """Write a document and remove those that were made from an older one.
@@ -70,7 +116,7 @@ class Workspace:
         """
         data = content.encode() if isinstance(content, str) else encode(content)
         self.prepare()
-        for later in _ORDER[_ORDER.index(name) + 1 :]:
+        for later in _ORDER[_ORDER.index(RECORDS if name == BASELINE else name) + 1 :]:
             (self.folder / later).unlink(missing_ok=True)
         write_atomically(self.folder / name, data)
         return digest(data)
@@ -124,6 +170,11 @@ class Workspace:
             f"{self.folder.name}/{name} was not made from the {source} beside it",
             hint=f"Run `{_MADE_BY[name]}` again.",
         )
+
+
+def brought(file: PredictionsFile) -> str:
+    """Where predictions lie in a workspace that another one has made."""
+    return f"{_PREDICTIONS}/{file.sha256}"
 
 
 def write_atomically(path: Path, data: bytes) -> None:

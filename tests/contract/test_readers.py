@@ -7,7 +7,10 @@ import importlib
 import io
 import json
 import os
+import re
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from pathlib import Path, PurePath
 from typing import Any
@@ -246,3 +249,69 @@ def test_read__a_million_names(name: str, tmp_path: Path) -> None:
         path.write_text("{" + ",".join(f'"{metric}":1' for metric in names) + "}")
     with pytest.raises(MetricError, match=r"^scores: .*(at most 2,000 are read|more than 10,000 metrics)$"):
         reader(name).read(path, name="scores")
+
+
+SCRAPPED = (
+    '{"data": {"application/scrapbook.scrap.json+json": {"name": "m#", "data": 1, "encoder": "json", "version": 1}}}'
+)
+# What stands around its metrics, and one of them; `#` is a number.
+SHAPES = {
+    "yaml": ("", "m#: 1\n", ""),
+    "toml": ("", "m# = 1\n", ""),
+    "notebook": ('{"cells": [{"outputs": [', SCRAPPED + ",", "{}]}]}"),
+    "mlci-log": ("", '{"name": "m#", "value": 1}\n', ""),
+    "hf-trainer": ('{"log_history": [', '{"m#": 1},', "{}]}"),
+    "bencher": ("{", '"b#": {"m": {"value": 1}},', '"b": {}}'),
+    "dvclive": ("{", '"m#": 1,', '"step": 1}'),
+    "github-action-benchmark": ("[", '{"name": "m#", "unit": "", "value": 1},', "{}]"),
+    "lm-eval": ('{"results": {', '"t#": {"m,none": 1},', '"t": {}}}'),
+    "pytest-benchmark": ('{"benchmarks": [', '{"fullname": "m#", "stats": {"mean": 1}},', "{}]}"),
+    "sklearn-report": ("{", '"m#": {"precision": 1, "recall": 1, "f1-score": 1, "support": 1},', '"accuracy": 1}'),
+    "evidently": ('{"metrics": [', '{"metric_name": "m#", "config": {}, "value": 1},', "{}]}"),
+    "inspect-ai": (
+        '{"status": "success", "eval": {}, "stats": {}, "results": {"scores": [{"metrics": {',
+        '"m#": {"value": 1},',
+        '"m": {"value": 1}}}]}}',
+    ),
+    "junit": ("<testsuite>", '<properties><property name="m#" value="1"/></properties>', "</testsuite>"),
+    "promptfoo": (
+        '{"results": {"version": 3, "stats": {"successes": 1}, "prompts": [',
+        '{"raw": "p#", "metrics": {"testPassCount": 1, "namedScores": {"a": 1}}},',
+        "{}]}}",
+    ),
+}
+READ_ALL = """
+import pathlib, resource, sys
+from mlci.errors import MetricError
+from mlci.plugins import registry
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for path in map(pathlib.Path, sys.argv[2:]):
+    try:
+        print(path.name, len(registry.load("readers", path.name).read(path, name="scores")))
+    except MetricError as error:
+        print(path.name, error.message)
+"""
+
+
+def filled(shape: tuple[str, str, str], size: int) -> str:
+    head, piece, tail = shape
+    pieces = (piece.replace("#", str(number)) for number in range(size // len(piece)))
+    return head + "".join(pieces) + tail
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a limit of memory is not kept")
+def test_read__as_many_names_as_its_size_allows_in_bounded_memory(tmp_path: Path) -> None:
+    assert SHAPES.keys() | {"json", "wandb", "csv", "tsv", "mlflow", "tensorboard"} == SAMPLES.keys()
+    # Large where what is built of it is largest: the memory of the others is less.
+    sizes = dict.fromkeys(SHAPES, 1_500_000) | {"inspect-ai": 8_000_000}
+    paths = [tmp_path / name for name in SHAPES]
+    for path in paths:
+        path.write_text(filled(SHAPES[path.name], sizes[path.name]))
+    command = [sys.executable, "-c", READ_ALL, str(1024**3), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    said = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert said.keys() == SHAPES.keys()
+    refused = re.compile(r"^scores: (more than 10,000 metrics|larger than 524,288 bytes)$")
+    assert [name for name, line in said.items() if not refused.match(line)] == []

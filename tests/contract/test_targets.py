@@ -19,7 +19,8 @@ from mlflow import MlflowClient
 
 from fakes import deploy_script
 from fakes.hub_server import Hub
-from fakes.loopback import Answer, free_port, running, serving
+from fakes.loopback import Answer, serving
+from fakes.mlflow_server import MlflowServer
 from fakes.oci_server import PASSWORD, USER, OciServer, oci_server
 from fakes.packages import deployed, package
 from fakes.s3_server import S3Server, s3_server
@@ -82,9 +83,10 @@ class Making:
 class Servers:
     """The servers that are slow to start, once a session each, when first asked for."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, mlflow: Callable[[], MlflowServer]) -> None:
         self._folder = folder
         self._stack = stack
+        self._mlflow = mlflow
         self._started: dict[str, Any] = {}
 
     def s3(self) -> S3Server:
@@ -93,20 +95,8 @@ class Servers:
     def oci(self) -> OciServer:
         return cast("OciServer", self._once("oci", lambda: oci_server(self._made("oci"))))
 
-    def mlflow(self) -> str:
-        return cast("str", self._once("mlflow", self._mlflow))
-
-    def mlflow_files(self) -> Path:
-        return self._folder / "mlflow" / "artifacts"
-
-    def _mlflow(self) -> AbstractContextManager[str]:
-        folder, port = self._made("mlflow"), free_port()
-        url = f"http://127.0.0.1:{port}"
-        argv = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
-        argv += ["--backend-store-uri=sqlite:///mlflow.db", f"--artifacts-destination={self.mlflow_files()}"]
-        environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        self._stack.enter_context(running(argv, ready=f"{url}/health", cwd=folder, environ=environ, within_s=120))
-        return ExitStackOf(url)
+    def mlflow(self) -> MlflowServer:
+        return self._mlflow()
 
     def _made(self, name: str) -> Path:
         folder = self._folder / name
@@ -117,19 +107,6 @@ class Servers:
         if name not in self._started:
             self._started[name] = self._stack.enter_context(start())
         return self._started[name]
-
-
-class ExitStackOf(AbstractContextManager[str]):
-    """A value as a context."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __enter__(self) -> str:
-        return self._value
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 def folder_bench(making: Making) -> Bench:
@@ -211,7 +188,8 @@ def oci_bench(making: Making) -> Bench:
 
 
 def mlflow_bench(making: Making) -> Bench:
-    url, name = making.servers.mlflow(), uuid.uuid4().hex
+    server, name = making.servers.mlflow(), uuid.uuid4().hex
+    url = server.url
     refusing = making.serving(lambda _: Answer(401, b'{"error_code": "UNAUTHENTICATED", "message": "who are you"}'))
     making.patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     making.patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -222,11 +200,11 @@ def mlflow_bench(making: Making) -> Bench:
     def state() -> object:
         client = MlflowClient(url, registry_uri=url)
         found = client.search_model_versions(f"name='{name}'")
-        return files_of(making.servers.mlflow_files()), [repr(item) for item in found]
+        return files_of(server.artifacts), [repr(item) for item in found]
 
     def spoil(what: Package) -> None:
         content = (what.folder / "model.bin").read_bytes()
-        for path in making.servers.mlflow_files().rglob("model.bin"):
+        for path in server.artifacts.rglob("model.bin"):
             if path.read_bytes() == content:
                 overwrite(path)
 
@@ -300,9 +278,9 @@ MARKS = {"mlflow": [pytest.mark.slow, pytest.mark.xdist_group("mlflow")]}
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with ExitStack() as stack:
-        yield Servers(tmp_path_factory.mktemp("servers"), stack)
+        yield Servers(tmp_path_factory.mktemp("servers"), stack, lambda: request.getfixturevalue("mlflow"))
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, [])) for name in BENCHES])

@@ -158,7 +158,7 @@ def test_pull_request__the_gate_fails_the_job(team: Team) -> None:
 
 def test_pull_request__the_summary_compares_with_the_merge_base(team: Team) -> None:
     summary = team.pull_request.summary
-    assert "`train` `accuracy` 0.9005 → 0.8005, −0.1" in summary
+    assert "`train` `accuracy` 0.9005 → 0.8005 (−11.1%" in summary
     assert f"baseline `{team.main[:7]}` (the merge base)" in summary
 
 

@@ -94,7 +94,7 @@ def test_fork_comment__says_whose_numbers_they_are(story: Story) -> None:
     body = story.shown.comment
     assert body.splitlines()[0] == "### ❌ mlci: fail, blocking: 1 metric worse than allowed, 1 of 2 metrics gated"
     assert "fork" in body
-    assert "`train` `accuracy` 0.9005 → 0.8005, −0.1" in body
+    assert "`train` `accuracy` 0.9005 → 0.8005 (−11.1%" in body
     assert f"Commit `{story.pull.head_sha[:7]}`, baseline `{story.main[:7]}`" in body
 
 
@@ -129,7 +129,7 @@ def test_requested__runs_the_head_and_posts_from_the_default_branch(story: Story
 def test_requested__updates_the_same_comment(story: Story) -> None:
     now = story.team.shown(story.pull.head_sha, story.pull)
     assert now.comments.keys() == story.shown.comments.keys()
-    assert "`train` `accuracy` 0.9005 → 0.8005, −0.1" in now.comment
+    assert "`train` `accuracy` 0.9005 → 0.8005 (−11.1%" in now.comment
     assert f" run=46 attempt=1 head={story.pull.head_sha} " in now.comment.splitlines()[-1]
     assert now.status.state == "failure"
     assert (now.status.target_url or "").endswith("/team/models/actions/runs/46/attempts/1")

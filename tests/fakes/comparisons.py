@@ -8,7 +8,18 @@ import msgspec
 
 from fakes.records import record
 from mlci.core.comparison import Baseline, compare
-from mlci.core.documents import Comparison, Failure, Metric, Outputs, Record, Resources, Rule
+from mlci.core.documents import (
+    OVERALL,
+    BaselineRef,
+    Comparison,
+    Delta,
+    Failure,
+    Metric,
+    Outputs,
+    Record,
+    Resources,
+    Rule,
+)
 from mlci.core.threshold import GateSettings
 
 COMMIT, BEFORE = "c" * 40, "b" * 40
@@ -57,4 +68,43 @@ def compared(*records: Record, before: Record | None = None, rules: tuple[Rule, 
         rules={item.name: (gated,) for item in records},
         gate=GateSettings(),
         current="a" * 64,
+    )
+
+
+def delta(metric: str = "accuracy", before: float | None = 0.912, now: float | None = 0.881, **fields: Any) -> Delta:
+    """A metric that fell by more than its rule allows, beyond the noise of its seeds, unless `fields` say otherwise."""
+    given: dict[str, Any] = {
+        "run": "train",
+        "metric": metric,
+        "slice": None,
+        "baseline": before,
+        "current": now,
+        "change": None if before is None or now is None else now - before,
+        "verdict": "regressed",
+        "gate": "fail",
+        "direction": "higher",
+        "interval": (-0.042, -0.02),
+        "noise": "3 paired seeds",
+        "tolerance": "at most 0.01 lower",
+        "reason": "0.031 worse, at most 0.01 allowed (90% interval 0.02 to 0.042)",
+    }
+    return Delta(**given | fields)
+
+
+def passing(metric: str = "accuracy", before: float = 0.912, now: float = 0.913, **fields: Any) -> Delta:
+    """A metric whose change is within noise and whose rule is kept, unless `fields` say otherwise."""
+    given: dict[str, Any] = {"verdict": "inconclusive", "gate": "pass", "interval": (-0.004, 0.006), "reason": None}
+    return delta(metric, before, now, **given | fields)
+
+
+def judged(*deltas: Delta, notes: tuple[str, ...] = (), **baseline: Any) -> Comparison:
+    """The comparison that holds these deltas, with a baseline at the merge base unless `baseline` says otherwise."""
+    gates = {item.gate for item in deltas}
+    return Comparison(
+        current="a" * 64,
+        baselines={"train": msgspec.structs.replace(BaselineRef(commit=BEFORE, distance=0), **baseline)},
+        deltas=deltas,
+        verdict=next((gate for gate in OVERALL if gate in gates), "pass"),
+        blocks="fail" in gates,
+        notes=notes,
     )

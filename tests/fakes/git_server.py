@@ -6,7 +6,7 @@ import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,15 +22,18 @@ class GitServer:
     """Serves the bare repositories under a folder.
 
     `tokens` maps each valid token to READ or WRITE; with none, everybody may do everything. As on GitHub the user's
-    name does not matter. `requests` lists (method, path) as they come; `lose_answers` makes the next pushes arrive
-    and answer 502; `stumbles` answers the next requests 502 unseen.
+    name does not matter. `requests` lists (method, path) as they come, `moved` counts the bytes of heads and bodies;
+    `lose_answers` makes the next pushes arrive and answer 502; `stumbles` answers the next requests 502 unseen;
+    `before` is called with the path of each request before it is served.
     """
 
     root: Path
     tokens: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    moved: int = 0
     stumbles: int = 0
     lose_answers: int = 0
+    before: Callable[[str], None] = lambda _path: None
     url: str = ""
 
     def create(self, name: str = "team/models", *, filters: bool = True) -> str:
@@ -97,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.server_state
         body = self._body()
         state.requests.append((self.command, self.path))
+        state.moved += len(self.requestline) + len(str(self.headers)) + len(body)
+        state.before(self.path)
         if state.stumbles:
             state.stumbles -= 1
             self._answer(502, {}, b"")
@@ -148,5 +153,6 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
+        self.server_state.moved += len(body) + sum(len(f"{name}: {value}\r\n") for name, value in headers.items())
         self.end_headers()
         self.wfile.write(body)

@@ -98,7 +98,7 @@ class Scene:
         key = self.key()
         run, log = key.request.run, self.outputs / "observed.log"
         log.unlink(missing_ok=True)
-        before = outputs.snapshot(run.cwd, outputs.declared(run.table))
+        before = outputs.begun(run.table, run.cwd)
         handed = observe_environ(key.request.job.environ, log)
         with (self.outputs / "output.log").open("wb") as file:
             subprocess.run(key.request.job.argv, cwd=run.cwd, env=handed, check=True, stdout=file)
@@ -125,7 +125,7 @@ class Scene:
             outputs=Kept(log="outputs/train/output.log", plots=collected.plots),
             inputs=key.request.inputs,
         )
-        return self.reuse(**environ).keep(key, result, log=log, before=before)
+        return self.reuse(**environ).keep(key, result, log=log, collected=collected)
 
     def take(self) -> RunResult | Miss:
         """What `Reuse.take` says now."""

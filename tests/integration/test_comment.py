@@ -30,7 +30,7 @@ def test_comment__says_the_verdict_and_sets_the_status(team: Scene) -> None:
     outputs = post(team)
     [body] = team.comments
     assert body.startswith("### ❌ mlci: fail, blocking: 1 metric worse than allowed")
-    assert "`train` `accuracy` 0.9 → 0.8, −0.1 (−11.1%): 0.1 worse, at most 0.01 allowed" in body
+    assert "`train` `accuracy` 0.9 → 0.8 (−11.1%, noise not known): 0.1 worse, at most 0.01 allowed" in body
     assert f"baseline `{team.main[:7]}` (the merge base)" in body
     assert "[the workflow run's artifact](https://github.com/team/models/actions/runs/41#artifacts)" in body
     assert "took 42 s, CPU 40 s, peak 123 MB" in body

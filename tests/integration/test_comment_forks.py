@@ -17,7 +17,7 @@ import pytest
 from fakes.comparisons import failed, measured, skipped
 from fakes.scenes import CONFIG, Scene, record_file, scene, zipped
 from mlci.commands.comment import comment
-from mlci.core.documents import Metric, Record
+from mlci.core.documents import Metric, PredictionsFile, Record, digest
 from mlci.errors import ForgeError, UsageError
 
 
@@ -72,6 +72,29 @@ def test_from_run__a_run_of_the_repository_itself(team: Scene) -> None:
     report(team)
     assert team.comments[0].startswith("### ✅")
     assert "fork" not in team.comments[0]
+
+
+@pytest.mark.parametrize("place", ["outputs/train/p.csv", "predictions/{digest}"], ids=["one-machine", "several"])
+def test_from_run__predictions_of_a_fork_are_compared_example_by_example(team: Scene, place: str) -> None:
+    team.configure(CONFIG.replace("[runs.train]\n", '[runs.train]\npredictions = "p.csv"\n'))
+
+    def predictions(wrong: int) -> tuple[bytes, Record]:
+        rows = [f"{number},yes,{'no' if number < wrong else 'yes'}" for number in range(1000)]
+        content = "\n".join(["id,label,prediction", *rows]).encode()
+        file = PredictionsFile(path="p.csv", sha256=digest(content), size=len(content), stored="outputs/train/p.csv")
+        made = measured(metrics={"accuracy": 1 - wrong / 1000}, predictions=(file,), deterministic=True)
+        return content, made
+
+    content, before = predictions(10)
+    store = team.project(team.environ()).store
+    before = msgspec.structs.replace(before, origin=msgspec.structs.replace(before.origin, commit=team.main))
+    newer = msgspec.structs.replace(before.origin, run_id="99")
+    store.save([msgspec.structs.replace(before, origin=newer)], blobs={digest(content): content})
+    content, now = predictions(15)
+    record = msgspec.structs.replace(now, origin=msgspec.structs.replace(now.origin, commit=team.merge))
+    team.ran(zipped(record__json=record_file(record), **{place.format(digest=digest(content)): content}))
+    report(team)
+    assert "deterministic, 1,000 examples" in team.comments[0]
 
 
 def test_from_run__by_id(team: Scene) -> None:

@@ -1,4 +1,4 @@
-"""`mlci demo`, whole: real models, a real repository, one metric better and one worse than its tolerance."""
+"""`mlci demo`, whole: real models, a real repository, one metric better, one worse than allowed, one within noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workbench, s
     return bench, done.out
 
 
-def test_demo__one_better_and_one_worse(demonstrated: tuple[Workbench, str]) -> None:
+def test_demo__one_better_one_worse_one_within_noise(demonstrated: tuple[Workbench, str]) -> None:
     bench, _ = demonstrated
     deltas = {
         (delta["run"], delta["metric"], delta["slice"]): delta for delta in bench.document("comparison.json")["deltas"]
@@ -30,6 +30,12 @@ def test_demo__one_better_and_one_worse(demonstrated: tuple[Workbench, str]) -> 
     recall, precision = deltas["tumours", "recall", None], deltas["tumours", "precision", None]
     assert (recall["verdict"], recall["gate"]) == ("regressed", "fail")
     assert (precision["verdict"], precision["gate"]) == ("improved", "pass")
+    assert recall["noise"] == "3 paired seeds"
+    assert recall["interval"][1] < -0.02
+    accuracy = deltas["tumours", "accuracy", None]
+    assert (accuracy["verdict"], accuracy["gate"]) == ("unchanged", "pass")
+    assert accuracy["interval"][0] < 0 < accuracy["interval"][1]
+    assert accuracy["change"] != 0
     assert deltas["digits", "accuracy", None]["verdict"] == "unchanged"
 
 

@@ -7,34 +7,44 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes.full_stores import commits, fill, measured
 from fakes.git_server import READ, WRITE, GitServer, git_server
 from fakes.records import record
 from fakes.repositories import ENVIRON, Repository, fingerprint, repository
 from mlci.errors import StoreError
 from mlci.plugins.stores.git_branch import GitBranchStore
-from mlci.plugins.stores.interface import Site
+from mlci.plugins.stores.interface import Entry, Site
 
 A, B = "a" * 40, "b" * 40
-WRITERS = 16
+PROCESSES = 16
+THREADS = 4
 TOKEN = "ghs_writersecret"
 
-SAVE_ONE = """
+SAVE_ALL = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from fakes.records import record
 from fakes.repositories import ENVIRON
 from mlci.plugins.stores.git_branch import GitBranchStore
 from mlci.plugins.stores.interface import Site
 
-folder, number, server_url, token = sys.argv[1:]
-site = Site(folder=Path(folder), environ=ENVIRON, token=token or None, server_url=server_url)
-commit = f"{int(number):040x}"
-assert GitBranchStore(site=site).save([record(commit=commit)]) == [record(commit=commit)]
+server_url, token, *places = sys.argv[1:]
+
+def save(place):
+    number, _, folder = place.partition(":")
+    site = Site(folder=Path(folder), environ=ENVIRON, token=token or None, server_url=server_url)
+    kept = record(commit=f"{int(number):040x}")
+    assert GitBranchStore(site=site).save([kept]) == [kept]
+
+with ThreadPoolExecutor(len(places)) as threads:
+    list(threads.map(save, places))
 """
 
 
@@ -69,13 +79,14 @@ def store(clone: Repository, server: GitServer, token: str | None = None, **envi
 
 
 def save_at_once(folders: list[Path], server_url: str = "", token: str = "") -> None:
-    """Save a record of its own from each folder, all at the same time, each in a process."""
+    """Save a record of its own from each folder, all at the same time, in several processes."""
     environ = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    places = [f"{number}:{folder}" for number, folder in enumerate(folders)]
     writers = [
-        subprocess.Popen([sys.executable, "-c", SAVE_ONE, str(folder), str(number), server_url, token], env=environ)
-        for number, folder in enumerate(folders)
+        subprocess.Popen([sys.executable, "-c", SAVE_ALL, server_url, token, *places[first::PROCESSES]], env=environ)
+        for first in range(PROCESSES)
     ]
-    assert [writer.wait() for writer in writers] == [0] * len(folders)
+    assert {writer.wait() for writer in writers} == {0}
 
 
 def holding(folder: Path, secret: str) -> list[Path]:
@@ -87,10 +98,10 @@ def holding(folder: Path, secret: str) -> list[Path]:
 
 @pytest.mark.slow
 def test_save__many_clones_at_once_lose_nothing(clone: Repository, server: GitServer, tmp_path: Path) -> None:
-    clones = [clone.clone(tmp_path / f"clone-{n}", server.url + "/team/models.git") for n in range(WRITERS)]
+    clones = [clone.clone(tmp_path / f"clone-{n}", server.url + "/team/models.git") for n in range(PROCESSES)]
     server.tokens[TOKEN] = WRITE
-    save_at_once([each.folder for each in clones], server.url, TOKEN)
-    assert len(list(store(clone, server, TOKEN).entries())) == WRITERS
+    save_at_once([each.folder for each in clones] * THREADS, server.url, TOKEN)
+    assert len(list(store(clone, server, TOKEN).entries())) == PROCESSES * THREADS
 
 
 @pytest.mark.slow
@@ -100,8 +111,8 @@ def test_save__one_shallow_clone_many_times_at_once(clone: Repository, server: G
     before = fingerprint(mine.folder)
     assert {".git/shallow", ".git/refs/stash", ".git/index", ".git/config", ".git/HEAD"} <= before.keys()
     server.tokens[TOKEN] = WRITE
-    save_at_once([mine.folder] * WRITERS, server.url, TOKEN)
-    assert len(list(store(mine, server, TOKEN).entries())) == WRITERS
+    save_at_once([mine.folder] * (PROCESSES // 2), server.url, TOKEN)
+    assert len(list(store(mine, server, TOKEN).entries())) == PROCESSES
     assert fingerprint(mine.folder) == before
     assert holding(tmp_path, TOKEN) == []
 
@@ -119,8 +130,8 @@ def test_save__local_branch_many_at_once(tmp_path: Path) -> None:
     mine.commit()
     leave_work_about(mine)
     before = fingerprint(mine.folder)
-    save_at_once([mine.folder] * WRITERS)
-    assert len(list(GitBranchStore(site=Site(folder=mine.folder, environ=ENVIRON)).entries())) == WRITERS
+    save_at_once([mine.folder] * PROCESSES)
+    assert len(list(GitBranchStore(site=Site(folder=mine.folder, environ=ENVIRON)).entries())) == PROCESSES
     after = fingerprint(mine.folder)
     assert {path for path in after if before.get(path) != after[path]} == {
         ".git/refs/heads/mlci-data",
@@ -240,6 +251,72 @@ def test_find__moves_little_and_asks_once(clone: Repository, server: GitServer) 
     numbers = dict(line.split(": ") for line in objects.stdout.splitlines())
     # commit, root, runs, churn; full, shard; blob: never the other records
     assert int(numbers["count"]) + int(numbers["in-pack"]) == 7
+
+
+def test_reading__beside_ten_thousand_records_moves_little(clone: Repository, server: GitServer) -> None:
+    known = commits(10_000)
+    fill(server.folder(), known, per_commit=1000)
+    reader = store(clone, server)
+    kept, predictions = measured(known[1])
+    server.requests.clear()
+    server.moved = 0
+    assert reader.find("churn", "full", known[1:200]) == kept
+    assert server.moved < 100_000
+    assert len(server.requests) <= 9
+    assert reader.blob(kept.predictions[0].sha256) == predictions
+    assert server.moved < 100_000
+    assert len(server.requests) <= 13
+
+
+def test_history__is_one_fetch_for_trees_and_one_for_records(clone: Repository, server: GitServer) -> None:
+    known = commits(1000)
+    fill(server.folder(), known, per_commit=100)
+    reader = store(clone, server)
+    assert reader.find("churn", "full", []) is None
+    names, trees, records = 2, 2, 2
+    server.requests.clear()
+    found = reader.history("churn", "full", known[:200], 20)
+    assert found == [measured(commit)[0] for commit in known[:20]]
+    assert len(server.requests) <= names + trees + records
+
+
+def test_prune__adds_a_commit_and_reads_all_in_a_few_requests(clone: Repository, server: GitServer) -> None:
+    known = commits(300)
+    fill(server.folder(), known, per_commit=100)
+    before = Repository(server.folder()).git("rev-parse", "mlci-data")
+    server.requests.clear()
+    pruned = store(clone, server).prune(datetime(2030, 1, 1, tzinfo=UTC), known[:2])
+    assert len(server.requests) <= 16
+    left = list(store(clone, server).entries())
+    assert len(pruned) + len(left) == 300
+    assert {entry.commit for entry in left} >= set(known[:2])
+    assert Repository(server.folder()).git("rev-parse", "mlci-data^") == before
+    assert len(Repository(server.folder()).git("ls-tree", "-r", "mlci-data").splitlines()) == 2 * len(left)
+    Repository(server.folder()).git("fsck", "--strict")
+
+
+def test_prune__somebody_saves_meanwhile(clone: Repository, server: GitServer, tmp_path: Path) -> None:
+    old = [record(commit=commit, created_at=f"2020-01-0{day}T00:00:00Z") for day, commit in ((1, A), (2, B))]
+    store(clone, server).save(old)
+    other = store(clone.clone(tmp_path / "other", f"{server.url}/team/models.git"), server)
+    raced: list[bool] = []
+
+    def race(path: str) -> None:
+        if not raced and path.endswith("service=git-receive-pack"):
+            raced.append(True)
+            other.save([record("ranking", commit=A)])
+
+    server.before = race
+    assert store(clone, server).prune(datetime(2030, 1, 1, tzinfo=UTC), []) == [Entry("churn", "full", A)]
+    assert raced
+    assert list(other.entries()) == [Entry("churn", "full", B), Entry("ranking", "full", A)]
+
+
+def test_prune__a_server_that_loses_its_answer(clone: Repository, server: GitServer) -> None:
+    old = [record(commit=commit, created_at=f"2020-01-0{day}T00:00:00Z") for day, commit in ((1, A), (2, B))]
+    store(clone, server).save(old)
+    server.lose_answers = 1
+    assert store(clone, server).prune(datetime(2030, 1, 1, tzinfo=UTC), []) == [Entry("churn", "full", A)]
 
 
 def test_find__works_inside_a_hook(clone: Repository, server: GitServer, tmp_path: Path) -> None:

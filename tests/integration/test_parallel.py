@@ -260,3 +260,20 @@ def test_run__longest_first_as_the_baseline_tells(bench: Workbench, tmp_path: Pa
 def test_run__as_many_as_the_machine_has_cores(bench: Workbench) -> None:
     runs(bench, "a", script="fine")
     assert bench.mlci("run", "-j", "auto").code == 0
+
+
+WRITES = MEET + 'import json\npathlib.Path("metrics.json").write_text(json.dumps({os.environ["MLCI_RUN"]: 1}))\n'
+
+
+def test_run__what_no_metrics_name_is_read_only_of_runs_that_were_alone(bench: Workbench) -> None:
+    bench.write(writes__py=WRITES)
+    runs(bench, "a", "b", script="writes")
+    done = bench.mlci("run", "-j2")
+    assert done.code == 0, done.err  # each waited for the other: both ran at once
+    results = bench.document("run.json")["runs"]
+    assert [result["metrics"] for result in results] == [[], []]
+    notes = [note for result in results for note in result["notes"]]
+    assert any(note.startswith("not read: metrics.json: ") and "name it in `metrics`" in note for note in notes)
+    assert bench.mlci("run", "-j1").code == 0
+    names = [[metric["name"] for metric in result["metrics"]] for result in bench.document("run.json")["runs"]]
+    assert names == [["a"], ["b"]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,26 @@ def test_save__somebody_else_is_first(signed: Signed) -> None:
     signed.server.before = race
     signed.store().save([record("ranking", commit="b" * 40)])
     assert {entry.run for entry in signed.store().entries()} == {"churn", "other", "ranking"}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_save__predictions_go_through_the_api_as_well(signed: Signed, *, first: bool) -> None:
+    if not first:
+        signed.store().save([record("other", commit="c" * 40)])
+    content = bytes(range(256))
+    sha256 = hashlib.sha256(content).hexdigest()
+    signed.store().save([record()], blobs={sha256: content})
+    assert signed.store().blob(sha256) == content
+    assert len(signed.commits) == (1 if first else 2)
+
+
+def test_prune__through_the_api(signed: Signed) -> None:
+    old = [record(commit=n * 40, created_at=f"2020-01-0{n}T00:00:00Z") for n in "123"]
+    signed.store().save(old)
+    gone = signed.store().prune(datetime(2030, 1, 1, tzinfo=UTC), ["1" * 40])
+    assert [entry.commit for entry in gone] == ["2" * 40]
+    assert [entry.commit for entry in signed.store().entries()] == ["1" * 40, "3" * 40]
+    assert len(signed.commits) == 2
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -136,6 +136,92 @@ def test_history__merge_queue(team: Team, tmp_path: Path) -> None:
     assert found == History(merge_base=team.main[4], commits=before(team.main, 4))
 
 
+def test_history__merge_queue_that_squashes_on_another_group(team: Team, tmp_path: Path) -> None:
+    """The second entry of a queue stands on the first, which main does not have yet."""
+    work = team.work
+    work.git("switch", "--quiet", "--detach", "main")
+    first, second = work.commit("first.py"), work.commit("second.py")
+    work.git("push", "--quiet", "origin", "HEAD:refs/heads/gh-readonly-queue/main/pr-8")
+    clone = team.checkout(tmp_path / "runner", "refs/heads/gh-readonly-queue/main/pr-8")
+    event: dict[str, Any] = {"event": "merge_group", "base_sha": first, "base_ref": "main", "sha": second}
+    assert history(clone, **event) == History(merge_base=first, commits=(first, *before(team.main, 4)))
+
+
+def test_history__a_base_that_is_not_the_default_branch(team: Team, tmp_path: Path) -> None:
+    team.work.git("switch", "--quiet", "--create", "release", team.main[1])
+    release = team.work.commit("release.py")
+    team.work.git("switch", "--quiet", "--create", "fix")
+    fix = team.work.commit("fix.py")
+    team.work.git("push", "--quiet", "origin", "release", "fix")
+    clone = team.checkout(tmp_path / "runner", "+refs/heads/fix:refs/remotes/origin/fix")
+    event = pull_request(team, "f" * 40) | {"base_sha": release, "base_ref": "release", "head_sha": fix}
+    assert history(clone, **event).commits == (release, *before(team.main, 1))
+
+
+@pytest.mark.parametrize("depth", [None, 1])
+def test_history__rebased_while_the_event_names_the_old_base(team: Team, tmp_path: Path, depth: int | None) -> None:
+    team.work.git("rebase", "--quiet", "main", "feature")
+    team.work.git("push", "--quiet", "--force", "origin", "feature")
+    clone = team.checkout(tmp_path / "runner", "+refs/heads/*:refs/remotes/origin/*", depth)
+    clone.git("checkout", "--quiet", "--detach", "origin/feature")
+    event = pull_request(team, "f" * 40) | {"base_sha": team.main[2], "base_ref": "main"}
+    assert history(clone, **event).commits == before(team.main, 4)
+
+
+@pytest.mark.parametrize(("checkout", "depth"), [("merge", 1), ("head", 1), ("head", None)])
+def test_history__the_base_branch_was_force_pushed(
+    team: Team, tmp_path: Path, checkout: str, depth: int | None
+) -> None:
+    """What was merged, or built upon, is what the change is about, though main has dropped it."""
+    team.work.git("rebase", "--quiet", "main", "feature")
+    sha = team.test_merge()
+    team.work.git("switch", "--quiet", "main")
+    team.work.git("reset", "--quiet", "--hard", team.main[1])
+    team.work.commit("other.py")
+    team.work.git("push", "--quiet", "--force", "origin", "main")
+    clone = team.checkout(tmp_path / "runner", f"+refs/pull/7/{checkout}:refs/remotes/pull/7", depth)
+    event = pull_request(team, sha) | {"base_ref": "main", "head_sha": team.work.git("rev-parse", "feature")}
+    assert history(clone, **event).commits == before(team.main, 4)
+
+
+def test_history__the_base_was_force_pushed_and_is_gone_from_the_server(team: Team, tmp_path: Path) -> None:
+    clone = team.checkout(tmp_path / "runner", "refs/heads/feature")
+    event = pull_request(team, "f" * 40) | {"base_sha": "f" * 40, "base_ref": "main"}
+    assert history(clone, **event) == History(merge_base=team.main[2], commits=before(team.main, 2))
+
+
+@pytest.mark.parametrize("depth", [None, 1])
+def test_history__the_head_was_force_pushed_meanwhile(team: Team, tmp_path: Path, depth: int | None) -> None:
+    """The checkout is of an older head than the server's, as when a job waits for a runner."""
+    sha = team.test_merge()
+    merge = team.checkout(tmp_path / "merge", "refs/pull/7/merge", depth)
+    head = team.checkout(tmp_path / "head", "refs/pull/7/head", depth)
+    team.work.git("switch", "--quiet", "--detach", team.main[0])
+    team.work.commit("again.py")
+    team.work.git("push", "--quiet", "--force", "origin", "HEAD:refs/pull/7/head", "HEAD:refs/pull/7/merge")
+    event = pull_request(team, sha) | {"base_ref": "main"}
+    assert history(merge, **event).commits == before(team.main, 4)
+    assert history(head, **event).commits == before(team.main, 2)
+
+
+@pytest.mark.parametrize("depth", [None, 1])
+def test_history__a_head_that_was_merged_meanwhile_is_not_its_own_baseline(
+    team: Team, tmp_path: Path, depth: int | None
+) -> None:
+    team.test_merge()
+    team.work.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    clone = team.checkout(tmp_path / "runner", "+refs/heads/*:refs/remotes/origin/*", depth)
+    clone.git("checkout", "--quiet", "--detach", "origin/feature")
+    event = pull_request(team, "f" * 40) | {"base_ref": "main"}
+    assert history(clone, **event).commits == before(team.main, 2)
+
+
+def test_history__a_privileged_event_that_checks_out_the_base(team: Team, tmp_path: Path) -> None:
+    clone = team.checkout(tmp_path / "runner", "refs/heads/main")
+    event = pull_request(team, team.main[4]) | {"event": "pull_request_target", "ref": "refs/heads/main"}
+    assert history(clone, **event, base_ref="main").commits == before(team.main, 3)
+
+
 def test_history__an_unknown_base(team: Team, tmp_path: Path) -> None:
     clone = team.checkout(tmp_path / "runner", "refs/heads/feature")
     found = history(clone, event="merge_group", base_sha="f" * 40, in_actions=True)
@@ -233,8 +319,13 @@ def test_history__merges_are_followed_along_main(team: Team) -> None:
     assert history(team.work).commits == (merge, *before(team.main, 4))
 
 
-def test_history__several_merge_bases(team: Team) -> None:
+def test_history__several_merge_bases(team: Team, tmp_path: Path) -> None:
+    """Criss-cross: of main and the branch's tip, both merged into the other, main was measured."""
+    said = "HEAD and branch main have 2 merge bases; the newest on the branch itself is used"
     work = team.work
+    # The branch's tip is the younger one.
+    work.git("switch", "--quiet", "feature")
+    work.commit("model.py")
     work.git("switch", "--quiet", "--detach", "feature")
     work.git("merge", "--quiet", "-m", "One way", "main")
     work.git("branch", "one")
@@ -242,9 +333,11 @@ def test_history__several_merge_bases(team: Team) -> None:
     work.git("merge", "--quiet", "-m", "The other way", "feature")
     work.git("switch", "--quiet", "one")
     work.commit()
-    found = history(work)
-    assert found.merge_base in (team.main[4], team.feature[1])
-    assert found.reason == "HEAD and branch main have 2 merge bases; git's best is used"
+    assert history(work).reason == said
+    assert history(work).commits == before(team.main, 4)
+    work.git("push", "--quiet", "--force", "origin", "main", "one")
+    clone = team.checkout(tmp_path / "runner", "refs/heads/one")
+    assert history(clone) == history(work)
 
 
 def test_history__limit(team: Team, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci.core.documents import Comparison, Origin, RecordsDocument, RunsDocument
+from mlci.core.documents import Comparison, Origin, PredictionsFile, RecordsDocument, RunsDocument, digest
 from mlci.errors import WorkspaceError
 from mlci.workspace import COMPARISON, RECORDS, REPORT, RUNS, Workspace, write_atomically
 
@@ -96,3 +96,22 @@ def test_write_atomically__a_full_disk_leaves_the_old_content(tmp_path: Path) ->
         write_atomically(path, 3)  # type: ignore[arg-type]  # fails while writing, as a full disk does
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_predictions__as_the_run_left_them_or_as_they_were_brought(workspace: Workspace) -> None:
+    content = b"id,label,prediction\n"
+    file = PredictionsFile(path="p.csv", sha256=digest(content), size=len(content), stored="outputs/p.csv")
+    assert workspace.predictions(file) is None
+    workspace.bring_predictions(content)
+    assert workspace.predictions(file) == content
+    (workspace.folder / "predictions" / file.sha256).unlink()
+    (workspace.folder / "outputs").mkdir()
+    (workspace.folder / "outputs/p.csv").write_bytes(content)
+    assert workspace.predictions(file) == content
+
+
+@pytest.mark.parametrize("stored", ["../p.csv", "/p.csv", "", None])
+def test_predictions__nothing_outside_of_the_workspace(workspace: Workspace, stored: str | None) -> None:
+    workspace.prepare()
+    (workspace.folder.parent / "p.csv").write_bytes(b"p")
+    assert workspace.predictions(PredictionsFile(path="p.csv", sha256=digest(b"p"), size=1, stored=stored)) is None

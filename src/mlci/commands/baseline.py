@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import click
 import msgspec
 
 from mlci.admission import check_may_save
 from mlci.commands.plan import plan_for
+from mlci.commands.run import check_trusted, jobs_option
+from mlci.config import seconds
 from mlci.context import Context
 from mlci.core.documents import Record, encode
 from mlci.errors import StoreError
+from mlci.evidence import kept_predictions
+from mlci.measuring import How, measure
 from mlci.plugins.forges.interface import Forge, WorkflowRun
 from mlci.posting.received import measured_commit, receive
 from mlci.project import Invocation, Project
+from mlci.pruning import prune
 from mlci.releasing.gathering import fill_store
+from mlci.render.text import plain
+from mlci.running.plan import only_named
+from mlci.running.session import Options
 
 
 def save(project: Project) -> list[Record]:
@@ -33,7 +43,7 @@ def save(project: Project) -> list[Record]:
         return []
     # First what is large: a record whose artifacts are not there yet could not be released.
     fill_store(project, good)
-    return project.store.save(good)
+    return project.store.save(good, blobs=kept_predictions(project, good))
 
 
 def adopt(
@@ -79,22 +89,46 @@ def adopt(
             ours = run.repository_id == run.head_repository_id == context.repository_id
             if not ours or (run.event, run.path, run.conclusion) != ("pull_request", path, "success"):
                 continue
-            good = _measured(forge, run, artifact, pushed.tree)
+            good, predictions = _measured(forge, run, artifact, pushed.tree)
             if wanted and wanted <= {record.name for record in good if record.profile == profile}:
-                return project.store.save([_as_pushed(context, record, run) for record in good]), None
+                for content in predictions:
+                    project.workspace.bring_predictions(content)
+                blobs = kept_predictions(project, good)
+                return project.store.save([_as_pushed(context, record, run) for record in good], blobs=blobs), None
     return [], reason
 
 
-def _measured(forge: Forge, run: WorkflowRun, artifact: str, tree: str) -> list[Record]:
-    """What a workflow run measured, if all of it succeeded and is about `tree`."""
-    document = receive(forge, run, artifact).document
+def measure_missing(project: Project, names: Sequence[str], options: Options) -> tuple[Record, ...]:
+    """Measure runs that have no baseline at the merge base, as this job's own are started: `.mlci/baseline.json`.
+
+    Raises:
+        ConfigError: `[baseline] carry` leaves the repository.
+        UsageError: Code of a fork would run with the rights of this repository.
+        CancelledError: mlci was told to stop.
+    """
+    check_trusted(project.context, allowed=options.allow_fork_code)
+    on_runner = project.invocation.actions.enabled
+    how = How(
+        profile=project.profile(options.profile),
+        python=options.python,
+        jobs=str(options.jobs),
+        limit_s=seconds(project.config.settings.baseline.limit),
+        tell=lambda line: click.echo(line, err=not on_runner),
+    )
+    return measure(project, names, how) if names else ()
+
+
+def _measured(forge: Forge, run: WorkflowRun, artifact: str, tree: str) -> tuple[list[Record], tuple[bytes, ...]]:
+    """What a workflow run measured and predicted, if all of it succeeded and is about `tree`."""
+    received = receive(forge, run, artifact)
+    document = received.document
     if document is None or any(record.status not in ("succeeded", "skipped") for record in document.records):
-        return []
+        return [], ()
     claimed = measured_commit(document.records)
     measured = forge.commit(claimed) if claimed else None
     if measured is None or measured.tree != tree or any(record.origin.dirty for record in document.records):
-        return []
-    return [record for record in document.records if record.status == "succeeded"]
+        return [], ()
+    return [record for record in document.records if record.status == "succeeded"], received.predictions
 
 
 def _as_pushed(context: Context, record: Record, run: WorkflowRun) -> Record:
@@ -115,14 +149,16 @@ def _as_pushed(context: Context, record: Record, run: WorkflowRun) -> Record:
 
 @click.group("baseline")
 def command() -> None:
-    """Save, show and list baselines: the main branch's records.
+    """Save, show, list and prune baselines: the main branch's records.
 
     \b
     Examples:
       mlci baseline save             after mlci run and mlci record, on the main branch
       mlci baseline adopt            on a push: instead of training the merged commit again
+      mlci baseline measure          in a job that compares: what has no baseline yet, at the merge base
       mlci baseline show churn --json
       mlci baseline list
+      mlci baseline prune --keep 365d --dry-run
     """
 
 
@@ -163,6 +199,29 @@ def adopt_command(invocation: Invocation, workflow: str | None, artifact: str) -
         click.echo(f"adopted {record.name} ({record.profile}) at {(record.origin.commit or '')[:7]}")
 
 
+@command.command("measure")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
+@click.option("--python", envvar="MLCI_PYTHON", help="The interpreter of the runs, or its environment's folder.")
+@jobs_option
+@click.pass_obj
+def measure_command(invocation: Invocation, /, names: tuple[str, ...], profile: str | None, **options: Any) -> None:  # noqa: ANN401
+    """Run what has no baseline at the merge base, into .mlci/baseline.json.
+
+    In a temporary checkout, for at most `[baseline] limit`, as `mlci ci` does with `missing = "run"`. Only this
+    workspace's comparisons use it; it is never saved. Exits 0 also where that fails: the comparison says why.
+    """
+    project = Project.open(invocation)
+    wanted = only_named(plan_for(project, project.profile(profile)), names).selected
+    lacking = [run.name for run in wanted if project.baseline(run.name, run.profile).record is None]
+    asked = Options(profile=profile, **options)
+    for record in measure_missing(project, lacking, asked):
+        said = f": {plain(record.error.message)}" if record.error else ""
+        click.echo(f"{record.name} at the merge base {(record.origin.commit or '')[:7]}: {record.status}{said}")
+    if not lacking:
+        click.echo("every run has a baseline")
+
+
 @command.command("show")
 @click.argument("name")
 @click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
@@ -196,3 +255,21 @@ def list_command(invocation: Invocation, as_json: bool) -> None:
         return
     for entry in entries:
         click.echo("  ".join(str(value) for value in vars(entry).values()))
+
+
+@command.command("prune")
+@click.option("--keep", metavar="DURATION", help="The age from which records go; default: [baseline] keep.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.pass_obj
+def prune_command(invocation: Invocation, keep: str | None, *, dry_run: bool) -> None:
+    """Remove old records, and the predictions that only they name.
+
+    Never the last record of a run and profile, nor one of a commit that a tag names. In CI only on the default branch.
+    Nothing that others are reading or writing is disturbed; doing it again does no harm.
+    """
+    project = Project.open(invocation)
+    gone = prune(project, keep=keep, now=datetime.now(UTC), dry_run=dry_run)
+    for entry in gone:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {entry.run} ({entry.profile}) at {entry.commit[:7]}")
+    if not gone:
+        click.echo(f"no record is old enough to go in {project.store.describe()}")

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from mlci.commands.baseline import save
+from mlci.checkout import carried
+from mlci.commands.baseline import measure_missing, save
 from mlci.commands.comment import source_meta
-from mlci.commands.compare import compare
+from mlci.commands.compare import compare, wait_option
 from mlci.commands.gate import check_gate
 from mlci.commands.record import record_own
 from mlci.commands.report import terminal_report, write_report
@@ -21,18 +22,30 @@ from mlci.project import Invocation, Project
 from mlci.publishing import publish
 from mlci.running.display import Display
 from mlci.running.session import Options
+from mlci.waiting import NO_WAIT, Wait, settled
 
 
-def ci(project: Project, options: Options, display: Display, *, posting: bool = True) -> None:
+def ci(project: Project, options: Options, display: Display, *, posting: bool = True, wait: Wait = NO_WAIT) -> None:
     """Run, record, compare, report and post; then gate a candidate, or save the default branch's baseline.
+
+    With `[baseline] missing = "run"` what has no baseline is measured at the merge base before it is compared, unless
+    this is the default branch, whose record is the baseline.
 
     Raises:
         RunsFailedError: A selected run did not succeed; everything else was done first.
         GateFailedError: The gate blocks.
     """
+    settings = project.config.settings.baseline
+    carried(project.config, settings.carry)  # refused before anything runs
     document = run_all(project, options, display)
     records = record_own(project)
-    comparison = compare(project)
+    baselines = settled(project, records.records, wait)
+    if settings.missing == "run" and not project.context.on_default_branch:
+        good = [item for item in records.records if item.status == "succeeded"]
+        lacking = [item.name for item in good if baselines[item.name].record is None]
+        measure_missing(project, lacking, options)
+        baselines |= {item.name: project.baseline(item.name, item.profile) for item in good if item.name in lacking}
+    comparison = compare(project, baselines)
     text = write_report(project, comparison, records)
     publish(
         project,
@@ -80,9 +93,17 @@ def _post(project: Project, comparison: Comparison, records: RecordsDocument) ->
 @jobs_option
 @follow_option
 @secrets_option
+@wait_option
 @click.option("--post/--no-post", default=True, help="Comment and set the status, where the token may.")
 @click.pass_obj
-def command(invocation: Invocation, /, names: tuple[str, ...], post: bool, **options: Any) -> None:  # noqa: ANN401
+def command(
+    invocation: Invocation,
+    /,
+    names: tuple[str, ...],
+    post: bool,
+    wait: Wait,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Do the right thing for this event, in one step.
 
     Pull request and merge queue: plan, run, record, compare, report, post, gate. Push, schedule and dispatch on the
@@ -92,8 +113,9 @@ def command(invocation: Invocation, /, names: tuple[str, ...], post: bool, **opt
     Examples:
       mlci ci
       mlci ci churn --profile smoke
+      mlci ci --wait 10m           where the merge base may still be being measured
       mlci ci --no-post            where another job posts, one that runs no code
     """
     asked = Options(names=names, **options)
     display = display_for(invocation, parallel=asked.jobs != 1, follow=asked.follow)
-    ci(Project.open(invocation), asked, display, posting=post)
+    ci(Project.open(invocation), asked, display, posting=post, wait=wait)

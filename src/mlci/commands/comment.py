@@ -20,7 +20,7 @@ from mlci.project import Invocation, Project
 from mlci.publishing import publish
 from mlci.render import comment as rendering
 from mlci.render.report import Meta
-from mlci.workspace import RECORDS, RUNS
+from mlci.workspace import BASELINE, RECORDS, RUNS
 
 _EVENT = "event"  # the run that the workflow_run event is about
 
@@ -46,9 +46,14 @@ def report(project: Project, forge: Forge, source: Source) -> dict[str, str]:
     if source.document is None:
         return post_nothing(project, forge, source)
     project = replace(project, base_commit=source.base_commit)
+    if source.foreign:
+        # What a fork says of the merge base is no baseline.
+        project.workspace.path(BASELINE).unlink(missing_ok=True)
     if source.received:
         # It is about another machine: a run.json that lies here is not its source.
         project.workspace.path(RUNS).unlink(missing_ok=True)
+        for content in source.predictions:
+            project.workspace.bring_predictions(content)
     project.workspace.write(RECORDS, source.document)
     comparison = compare(project)
     records = source.document

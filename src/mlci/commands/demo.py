@@ -126,7 +126,7 @@ def command(invocation: Invocation, into: Path | None) -> None:
 
     Makes a git repository with a notebook and a script that train scikit-learn models, saves the main branch's
     baseline, changes a model on a branch, runs again, compares and reports: one metric gets better, one worse than
-    its tolerance.
+    its tolerance, and one moves by no more than it does from seed to seed.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
 """The configuration: types, checks, and the runs that it describes."""
 
 from mlci.config.checking import is_plain
-from mlci.config.loading import Config, load, unreadable
+from mlci.config.loading import Config, load, read_toml, unreadable
 from mlci.config.runs import DEFAULT_PROFILE, Run, profile_for, resolve, seconds, size
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "is_plain",
     "load",
     "profile_for",
+    "read_toml",
     "resolve",
     "seconds",
     "size",

@@ -16,17 +16,19 @@ from mlci import git
 from mlci.config.checking import check, unknown_key
 from mlci.config.file import ConfigFile
 from mlci.config.tables import NAME_PATTERN, RuleTable, RunTable, SliceRuleTable
-from mlci.core.documents import Direction, Rule
+from mlci.core.documents import Rule
+from mlci.core.metric import DIRECTIONS
 from mlci.core.registry import MODEL_PATTERN
 from mlci.core.threshold import check_rule
 from mlci.errors import ConfigError
 
 FILE = "mlci.toml"
 PYPROJECT = "pyproject.toml"
-Kind = Literal["notebook", "script", "command"]
-KINDS: tuple[Kind, ...] = ("notebook", "script", "command")
+Kind = Literal["notebook", "script", "command", "committed"]
+KINDS: tuple[Kind, ...] = ("notebook", "script", "command", "committed")
+# What a run may say of which nothing is executed.
+_COMMITTED_KEYS = ("committed", "metrics", "cwd", "only", "rules", "runs-on")
 _MAX_BYTES = 1024 * 1024
-_DIRECTIONS: dict[str, Direction] = {"higher": "higher", "lower": "lower", "maximize": "higher", "minimize": "lower"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def as_rules(tables: Mapping[str, RuleTable]) -> tuple[Rule, ...]:
 def as_rule(pattern: str, table: SliceRuleTable, slice_pattern: str | None = None) -> Rule:
     """The gate's rule for one table."""
     given = {name: getattr(table, name) for name in SliceRuleTable.__struct_fields__ if name != "direction"}
-    direction = _DIRECTIONS.get(table.direction) if table.direction else None
+    direction = DIRECTIONS.get(table.direction) if table.direction else None
     return Rule(pattern=pattern, slice=slice_pattern, direction=direction, **given)
 
 
@@ -152,12 +154,12 @@ def _find(folder: Path, repository: Path | None) -> Path:
 
 
 def _tool(project: Path) -> dict[str, Any]:
-    tool = _toml(project, project.name).get("tool", {})
+    tool = read_toml(project, project.name).get("tool", {})
     return tool if isinstance(tool, dict) else {}
 
 
 def _parse(path: Path, shown: str) -> dict[str, Any]:
-    table = _toml(path, shown)
+    table = read_toml(path, shown)
     if path.name == PYPROJECT:
         found = table.get("tool", {}).get("mlci")
         if not isinstance(found, dict):
@@ -166,7 +168,12 @@ def _parse(path: Path, shown: str) -> dict[str, Any]:
     return table
 
 
-def _toml(path: Path, shown: str) -> dict[str, Any]:
+def read_toml(path: Path, shown: str) -> dict[str, Any]:
+    """A TOML file of a size that a person writes.
+
+    Raises:
+        ConfigError: It is larger, cannot be read, or is no TOML.
+    """
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{shown}: larger than {_MAX_BYTES:,} bytes")
@@ -272,11 +279,37 @@ def _check_events(config: Config) -> None:
             chosen[event] = name
 
 
+def kinds_of(table: RunTable) -> list[Kind]:
+    """Which kinds a run says it is."""
+    return [kind for kind in KINDS if getattr(table, kind) not in (None, False)]
+
+
+def _check_committed(config: Config, path: str, table: RunTable) -> None:
+    """Of a run that executes nothing only what can hold, and plain paths of files."""
+    for item in msgspec.structs.fields(RunTable):
+        if item.encode_name not in _COMMITTED_KEYS and getattr(table, item.name) != getattr(RunTable(), item.name):
+            raise config.error(f"{path}.{item.encode_name}", "a committed run is not executed: it has metrics only")
+    if table.only.paths:
+        raise config.error(f"{path}.only.paths", "a committed run costs nothing and is always compared")
+    if not table.metrics:
+        raise config.error(f"{path}.metrics", "expected the files that git holds, or the dvc.yaml that lists them")
+    for position, source in enumerate(table.metric_sources):
+        if source.is_server or source.path == "auto" or re.search(r"[*?\[]", source.path):
+            raise config.error(f"{path}.metrics[{position}]", f"expected the path of one file, got {source.path!r}")
+
+
 def _check_run(config: Config, path: str, table: RunTable) -> None:
-    kinds = [kind for kind in KINDS if getattr(table, kind) is not None]
+    kinds = kinds_of(table)
     if len(kinds) != 1:
         found = " and ".join(kinds) or "none"
-        raise config.error(path, f"expected exactly one of notebook, script and command, got {found}")
+        raise config.error(path, f"expected exactly one of notebook, script, command and committed, got {found}")
+    if table.committed:
+        _check_committed(config, path, table)
+    for position, source in enumerate(table.metric_sources):
+        if source.is_server and source.format != "mlflow":
+            raise config.error(f"{path}.metrics[{position}]", 'a server is asked with format = "mlflow" only')
+        if source.experiment is not None and not source.is_server:
+            raise config.error(f"{path}.metrics[{position}]", "experiment goes with the address of a tracking server")
     if table.args and kinds[0] != "script":
         raise config.error(f"{path}.args", f"a {kinds[0]} takes no args; they go with script")
     for need in table.needs:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from mlci.config.checking import unknown_key
-from mlci.config.loading import KINDS, Config, Kind
+from mlci.config.loading import Config, Kind, kinds_of
 from mlci.config.tables import NAME_PATTERN, RunTable
 
 DEFAULT_PROFILE = "default"
@@ -85,12 +85,13 @@ def size(text: str) -> int:
 def _expand(config: Config, group: str, profile: str) -> Iterator[Run]:
     values, origins = _layers(config, group, profile)
     table = msgspec.convert(values, RunTable)
-    kind: Kind = next(kind for kind in KINDS if getattr(table, kind) is not None)
+    kind = kinds_of(table)[0]
     key = f"runs.{group}.{kind}"
     own = frozenset(config.tables["runs"][group].get("parameters", {}))
-    source = " ".join(table.command or ()) if kind == "command" else getattr(table, kind)
+    words = {"command": table.command or (), "committed": tuple(file.path for file in table.metric_files)}
+    source = " ".join(words[kind]) if kind in words else getattr(table, kind)
     files: list[tuple[str, str, Path | None]]
-    if kind == "command":
+    if kind in words:
         files = [(group, source, None)]
     elif kind == "notebook" and _GLOB.search(source):
         files = list(_globbed(config, group, source))
@@ -130,6 +131,8 @@ def _layers(config: Config, group: str, profile: str) -> tuple[dict[str, Any], d
         (f"[runs.{group}]", tables["runs"][group]),
         (f"[profiles.{profile}]", tables.get("profiles", {}).get(profile, {})),
     ]
+    if tables["runs"][group].get("committed"):
+        layers = layers[1:2]  # what all runs say is about their execution
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for where, layer in layers:

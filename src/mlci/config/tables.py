@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import Meta
 NAME_PATTERN = r"^[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{0,63}$"
 DURATION_PATTERN = r"^(\d+(\.\d+)?[smhd] ?)+$"
 SIZE_PATTERN = r"^\d+(\.\d+)? ?([KMGT]i?)?B?$"
+_SERVER = re.compile(r"https?://|\$[A-Za-z_][A-Za-z0-9_]*$")
 
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Duration = Annotated[str, Meta(pattern=DURATION_PATTERN, description='Such as "90s", "30m" or "1h30m".')]
@@ -51,12 +53,35 @@ class RuleTable(SliceRuleTable, frozen=True):
 
 
 class MetricFile(Table, frozen=True):
-    """A metric file whose format is named rather than taken from its ending."""
+    """A metric file whose format is named rather than taken from its ending, or a tracking server."""
 
-    path: Annotated[str, Meta(description="Relative to the working directory.")]
+    path: Annotated[
+        str,
+        Meta(
+            description='Relative to the working directory; with `format = "mlflow"` also the address of a tracking '
+            "server, or $NAME: the variable of the run that holds it."
+        ),
+    ]
     format: Annotated[
         str | None, Meta(description="A name of [formats](formats.md); by default by content, name and ending.")
     ] = None
+    experiment: Annotated[
+        str | None, Meta(description="On a tracking server: where the run is; by default it is sought in all.")
+    ] = None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is asked, rather than read."""
+        return bool(_SERVER.match(self.path))
+
+    @property
+    def as_file(self) -> MetricFile:
+        """An address of MLflow's that is a place on disk, as that place."""
+        for scheme, inside in (("sqlite:///", ""), ("file:", "/*/*/meta.yaml")):
+            if self.path.startswith(scheme):
+                path = f"{self.path.removeprefix(scheme).rstrip('/')}{inside}"
+                return MetricFile(path=path, format=self.format or "mlflow")
+        return self
 
 
 class PredictionsTable(Table, frozen=True):
@@ -127,6 +152,10 @@ class RunTable(Table, frozen=True):
     command: Annotated[
         Annotated[tuple[str, ...], Meta(min_length=1)] | None, Meta(description="Any process: program and arguments.")
     ] = None
+    committed: Annotated[
+        bool,
+        Meta(description="Nothing is run: its `metrics` are files that git holds, or the `dvc.yaml` that lists them."),
+    ] = False
     args: Annotated[tuple[str, ...], Meta(description="Arguments of `script`; {name} stands for a parameter.")] = ()
     python: Annotated[str | None, Meta(description="The user's interpreter, or an environment's folder.")] = None
     timeout: Annotated[Duration | None, Meta(description="Wall-clock limit of one execution.")] = None
@@ -175,12 +204,12 @@ class RunTable(Table, frozen=True):
     ] = {}
     seeds: Annotated[tuple[int, ...], Meta(description="Run once a seed, given as the parameter `seed`.")] = ()
     metrics: Annotated[
-        tuple[str | MetricFile, ...],
+        tuple[str | MetricFile, ...] | None,
         Meta(
             description="Metric files, relative to the working directory; `auto` reads those of known frameworks "
-            "that lie where these write them."
+            "that lie where these write them. Default: `auto`, as far as no other run can have written them."
         ),
-    ] = ()
+    ] = None
     artifacts: Annotated[
         tuple[str, ...],
         Meta(description="Files that the run must write anew, relative to the working directory."),
@@ -215,9 +244,19 @@ class RunTable(Table, frozen=True):
     ] = {}
 
     @property
+    def metric_sources(self) -> tuple[MetricFile, ...]:
+        """`metrics` with plain paths spelled out; none where it says nothing."""
+        return tuple(MetricFile(path=item) if isinstance(item, str) else item for item in self.metrics or ())
+
+    @property
     def metric_files(self) -> tuple[MetricFile, ...]:
-        """`metrics` with plain paths spelled out."""
-        return tuple(MetricFile(path=item) if isinstance(item, str) else item for item in self.metrics)
+        """Those that lie on disk."""
+        return tuple(item.as_file for item in self.metric_sources if not item.is_server)
+
+    @property
+    def metric_servers(self) -> tuple[MetricFile, ...]:
+        """Those that a tracking server is asked for."""
+        return tuple(item for item in self.metric_sources if item.is_server)
 
     @property
     def predictions_file(self) -> PredictionsTable | None:

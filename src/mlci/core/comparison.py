@@ -106,7 +106,7 @@ def compare(
         verdict=verdict,
         blocks=bool(fails) and gate.mode == "enforce",
         reasons=tuple(fails + warnings),
-        notes=(*notes, *_unheard(sides), *_expired(sides, accepted)),
+        notes=(*notes, *_unheard(sides), *_redefinitions(sides), *_expired(sides, accepted)),
     )
 
 
@@ -171,6 +171,20 @@ def _expired(sides: Sequence[_Side], accepted: Sequence[Acceptance]) -> Iterator
             found = find(accepted, run=record.name, profile=record.profile, metric=key(metric))
             if found and expired(found, metric.value):
                 yield f"{record.name}: {metric.name}: what was accepted is the baseline now: mlci accept --prune"
+
+
+def _redefinitions(sides: Sequence[_Side]) -> Iterator[str]:
+    """Metrics that are measured in another way than the baseline's: what differs may be the measure."""
+    for side in sides:
+        before = {key(metric): metric for metric in side.baseline.record.metrics} if side.baseline.record else {}
+        found: dict[str, list[str]] = {}
+        for metric in side.record.metrics:
+            said = redefined(metric, before[key(metric)]) if key(metric) in before else None
+            if said:
+                found.setdefault(said, []).append(metric.name)
+        for said, metrics in found.items():
+            more = f" and {len(metrics) - 1} more" if len(metrics) > 1 else ""
+            yield f"{side.record.name}: {metrics[0]}{more}: {said}"
 
 
 def _gone(side: _Side) -> Iterator[Delta]:
@@ -303,7 +317,8 @@ def _reasons(records: Sequence[Record], deltas: Sequence[Delta], gate: GateSetti
         policy = settings.get(delta.gate, "pass")
         if policy != "pass":
             said = {"inconclusive": "inconclusive: ", "no-baseline": "no baseline: "}.get(delta.gate, "")
-            line = f"{delta.run}: {delta.metric}: {said}{delta.reason or delta.gate}"
+            part = f" [{delta.slice}]" if delta.slice is not None else ""
+            line = f"{delta.run}: {delta.metric}{part}: {said}{delta.reason or delta.gate}"
             (fails if policy == "fail" else warnings).append(line)
     for record in records:
         if record.status == "skipped" and record.error is None and gate.on_skipped != "pass":
@@ -340,6 +355,8 @@ def _reference(record: Record, baseline: Baseline, shown: Shown | None) -> Basel
     name = shown.name if shown else None
     if found is None:
         return BaselineRef(commit=None, reason=baseline.reason, deployed=name)
+    # Of a run that was left out or lost nothing is known that could differ.
+    known = record.status != "skipped" and not _lost(record)
     return BaselineRef(
         commit=found.origin.commit,
         distance=baseline.distance,
@@ -347,8 +364,8 @@ def _reference(record: Record, baseline: Baseline, shown: Shown | None) -> Basel
         run_url=found.origin.run_url,
         profile=found.profile,
         reason=baseline.reason,
-        # Of a run that was left out or lost nothing is known that could differ.
-        changed=changes(record, found) if record.status != "skipped" and not _lost(record) else (),
+        changed=changes(record, found) if known else (),
+        doubts=incomparable(record, found) if known else (),
         duration_s=found.duration_s,
         peak_memory_bytes=found.resources.peak_memory_bytes if found.resources else None,
         deployed=name,

@@ -292,6 +292,7 @@ class BaselineRef(Document, frozen=True):
     profile: str | None = None
     reason: str | None = None  # why there is none, or what was not known
     changed: tuple[str, ...] = ()  # one line a difference: environment, inputs, parameters
+    doubts: tuple[str, ...] = ()  # those of them that make the comparison doubtful
     duration_s: float | None = None
     peak_memory_bytes: int | None = None
     deployed: str | None = None  # the version that `Delta.deployed` is of, such as "churn@v1.2.0"

@@ -110,7 +110,7 @@ def _ruling(case: Case, verdict: Verdict, tests: Sequence[_Judged], family: int)
     interval = evidence.interval() if evidence else None
     if case.rule is None:
         return Ruling(gate="none", verdict=verdict, interval=interval, reason=_novelty(case))
-    gate, reason = _at_sight(case, case.rule) or _by_tests(case, tests, family)
+    gate, reason = _at_sight(case, case.rule) or _by_tests(case, case.rule, tests, family)
     noticed = min(
         (
             judged.test.bound.limit + statistics.detectable(evidence, level=LEVEL * judged.share)
@@ -152,8 +152,7 @@ def _at_sight(case: Case, rule: Rule) -> tuple[GateResult, str | None] | None:
         return "no-baseline", "the baseline is NaN"
     if case.doubt:
         return "inconclusive", f"not comparable: {case.doubt}"
-    applicable, objection = bounds(rule, case.direction, before.value)
-    if case.noise.evidence is not None and applicable and objection is None:
+    if case.noise.evidence is not None and bounds(rule, case.direction, before.value)[0]:
         return None
     level = case.accepted.value if case.accepted else before.value
     return judge_change(rule, case.direction, level, now.value, baseline=before.value)
@@ -174,15 +173,16 @@ def _tests(place: int, case: Case) -> list[_Test]:
     return found
 
 
-def _by_tests(case: Case, tests: Sequence[_Judged], family: int) -> tuple[GateResult, str | None]:
-    evidence = case.noise.evidence
-    assert evidence is not None  # noqa: S101 - else it was decided at sight
+def _by_tests(case: Case, rule: Rule, tests: Sequence[_Judged], family: int) -> tuple[GateResult, str | None]:
+    evidence, before = case.noise.evidence, case.before
+    assert evidence is not None and before is not None  # noqa: S101, PT018 - else it was decided at sight
     failed = [judged for judged in tests if judged.adjusted < LEVEL]
     if failed:
         return "fail", _exceeded(failed[0].test.bound, evidence)
     undecided = [judged for judged in tests if judged.test.kept >= LEVEL]
     if not undecided:
-        return "pass", None
+        _, objection = bounds(rule, case.direction, before.value)
+        return ("inconclusive", objection) if objection else ("pass", None)
     test, adjusted = undecided[0].test, undecided[0].adjusted
     said = _undecided(test.bound, evidence)
     if test.exceeded < LEVEL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -14,6 +15,8 @@ from mlci.errors import MetricError
 
 Key = tuple[str, str | None, str | None]  # name, split, slice
 MAX_SERIES = 200  # points of a series that are kept
+# How people say which way is better.
+DIRECTIONS: dict[str, Direction] = {"higher": "higher", "lower": "lower", "maximize": "higher", "minimize": "lower"}
 
 
 def _listed(*lines: str) -> frozenset[str]:
@@ -125,12 +128,16 @@ def merge_sources(sources: Mapping[str, Sequence[Metric]]) -> tuple[Metric, ...]
                 merged[key(metric)] = (source, metric)
                 continue
             other, first = known
-            if not _equal(first.value, metric.value):
+            if not agree(first.value, metric.value):
                 raise MetricError(
                     f"metric {metric.name!r}: {other} says {first.value!r}, {source} says {metric.value!r}",
                     hint="Write it to one place, or under two names.",
                 )
-            merged[key(metric)] = (other, _united(first, metric))
+            finer = _single(metric.value) == first.value != metric.value
+            united = _united(first, metric)
+            merged[key(metric)] = (
+                (source, msgspec.structs.replace(united, value=metric.value)) if finer else (other, united)
+            )
     return tuple(metric for _, metric in merged.values())
 
 
@@ -143,8 +150,19 @@ def _united(first: Metric, second: Metric) -> Metric:
     return msgspec.structs.replace(first, **given)
 
 
-def _equal(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))
+def agree(one: float, other: float) -> bool:
+    """Whether two sources mean one value: it is the same, or one of them keeps it in 32 bits, as TensorBoard does."""
+    same = one == other or (math.isnan(one) and math.isnan(other))
+    return same or _single(one) == other or one == _single(other)
+
+
+def _single(value: float) -> float | None:
+    """The nearest number of 32 bits; None where it is beyond the largest of them."""
+    try:
+        [single] = struct.unpack("f", struct.pack("f", value))
+    except OverflowError:
+        return None
+    return float(single)
 
 
 def _words(name: str) -> list[str]:

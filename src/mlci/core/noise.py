@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from dataclasses import dataclass, replace
 
 from mlci.core import statistics
 from mlci.core.documents import Metric
 from mlci.core.statistics import Evidence, ExampleNoise
+from mlci.core.threshold import FLOAT_NOISE
 
 _PAIR = 2  # the fewest values that vary
 
@@ -47,8 +46,9 @@ def noise(
         history: The metric's values on the base branch, the oldest first.
         deterministic: Both sides are known to give the same when they are run again.
     """
-    if not (math.isfinite(before.value) and math.isfinite(now.value)):
+    if not statistics.measurable((before.value, now.value)):
         return Noise(None, "none")
+    examples = _beyond_rounding(examples, before, now)
     seeds = _seeds(before, now, examples)
     if seeds is not None:
         return seeds
@@ -67,7 +67,7 @@ def noise(
 
 def _seeds(before: Metric, now: Metric, examples: ExampleNoise | None) -> Noise | None:
     """By samples; None where there are too few of them."""
-    if not all(map(math.isfinite, (*before.samples, *now.samples))):
+    if not statistics.measurable((*before.samples, *now.samples)):
         return None
     pairs = _pairs(before, now)
     if len(pairs) >= _PAIR:
@@ -88,12 +88,10 @@ def _seeds(before: Metric, now: Metric, examples: ExampleNoise | None) -> Noise 
 
 def _paired(pairs: Sequence[tuple[float, float]], examples: ExampleNoise | None) -> Noise | None:
     """By pairs; None where each differs by the very same, which says nothing of how far another one would."""
-    differences = [now - before for before, now in pairs]
-    estimate = statistics.paired(differences, examples)
+    estimate = statistics.paired(pairs, examples)
     if estimate:
         return Noise(estimate, _with(examples, f"{len(pairs)} paired seeds"))
-    scale = max(max(abs(before), abs(now)) for before, now in pairs)
-    unchanged = abs(fmean(differences)) <= 1e-12 * scale
+    unchanged = all(abs(now - before) <= FLOAT_NOISE * max(abs(before), abs(now)) for before, now in pairs)
     if unchanged and not (examples and examples.standard_error > 0):
         return Noise(None, f"none, {len(pairs)} seeds as before")
     return None
@@ -103,6 +101,14 @@ def _fixed(examples: ExampleNoise | None, said: str) -> Noise:
     """What there is to a change of a run that gives the same each time: which examples were asked."""
     evidence = statistics.by_examples(examples) if examples else None
     return Noise(evidence, _with(examples, said) if evidence else f"none, {said}")
+
+
+def _beyond_rounding(examples: ExampleNoise | None, before: Metric, now: Metric) -> ExampleNoise | None:
+    """What the examples say; predictions that are the same but for rounding say that nothing differs."""
+    if examples is None or not statistics.measurable((examples.change, examples.standard_error)):
+        return None
+    rounding = FLOAT_NOISE * max(abs(before.value), abs(now.value))
+    return replace(examples, standard_error=0.0) if examples.standard_error <= rounding else examples
 
 
 def _pairs(before: Metric, now: Metric) -> list[tuple[float, float]]:

@@ -95,6 +95,11 @@ def _fold_run(attempts: Sequence[_Attempt]) -> Record:
         seeds=tuple(result.seed for result in results if result.seed is not None),
         metrics=combine_seeds(good),
         artifacts=first.artifacts,
+        predictions=tuple(
+            result.predictions for result in results if result.predictions and result.status == "succeeded"
+        ),
+        deterministic=all(result.deterministic for result in results),
+        elsewhere=first.elsewhere,
         outputs=tuple(result.outputs for result in sorted(results, key=lambda result: result is not worst)),
         duration_s=round(sum(result.duration_s for result in results), 3),
         resources=_resources(results),

@@ -88,7 +88,7 @@ def choose(tiers: Sequence[Sequence[Rule]], name: str, part: str | None = None) 
         part: The slice's name, which only rules of slices match; None: the whole, which they do not.
     """
     for rules in tiers:
-        matching = [rule for rule in rules if _fits(rule.pattern, name) and _is_of(rule, part)]
+        matching = [rule for rule in rules if fits(rule.pattern, name) and _is_of(rule, part)]
         if matching:
             return max(matching, key=lambda rule: (*_precision(rule.pattern, name), *_precision(rule.slice, part)))
     return None
@@ -102,10 +102,11 @@ def names(rule: Rule) -> bool:
 def _is_of(rule: Rule, part: str | None) -> bool:
     if rule.slice is None or part is None:
         return rule.slice is part
-    return _fits(rule.slice, part)
+    return fits(rule.slice, part)
 
 
-def _fits(pattern: str, name: str) -> bool:
+def fits(pattern: str, name: str) -> bool:
+    """Whether a pattern is the name, or a glob that it matches."""
     return pattern == name or fnmatch.fnmatchcase(name, pattern)
 
 

@@ -14,7 +14,7 @@ from mlci.errors import ConfigError
 
 
 def names(kind: str) -> list[str]:
-    """The names of all plugins of `kind` ("readers", "stores", "targets"), sorted."""
+    """The names of all plugins of `kind` ("readers", "stores", "targets", "metrics"), sorted."""
     return sorted(_found(kind, tuple(sys.path)))
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from mlci.config.tables import NAME_PATTERN
-from mlci.core.documents import Record, RecordsDocument, decode
+from mlci.core.documents import Record, RecordsDocument, decode, digest
 from mlci.errors import DocumentError
 from mlci.plugins.forges import artifact_zip
 from mlci.plugins.forges.interface import Forge, Pull, WorkflowRun
-from mlci.workspace import RECORDS
+from mlci.workspace import RECORDS, brought
 
 _MAX_RECORDS = 1_000
 _MAX_METRICS = 100_000
+_MAX_PREDICTIONS = 256 * 1024 * 1024  # bytes, of all files together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +29,16 @@ class Received:
     Args:
         document: The record, or None.
         missing: Why there is none.
+        predictions: The contents of predictions that the record names, by digest.
     """
 
     document: RecordsDocument | None = None
     missing: str | None = None
+    predictions: tuple[bytes, ...] = ()
 
 
 def receive(forge: Forge, run: WorkflowRun, artifact: str) -> Received:
-    """Read `record.json` out of the newest artifact of that name; nothing else of it is looked at.
+    """Read `record.json`, and the predictions that it names, out of the newest artifact of that name.
 
     Raises:
         DocumentError: The artifact or the record is not what an honest run leaves.
@@ -52,11 +56,24 @@ def receive(forge: Forge, run: WorkflowRun, artifact: str) -> Received:
         archive = Path(folder) / "artifact.zip"
         forge.download(found, archive, max_bytes=artifact_zip.MAX_BYTES)
         data = artifact_zip.read_entry(archive, RECORDS, shown=shown)
-    if data is None:
-        return Received(missing=f"{shown} holds no {RECORDS}: mlci did not get that far")
-    document = decode(data, RecordsDocument, name=RECORDS)
-    check_claims(document)
-    return Received(document=document)
+        if data is None:
+            return Received(missing=f"{shown} holds no {RECORDS}: mlci did not get that far")
+        document = decode(data, RecordsDocument, name=RECORDS)
+        check_claims(document)
+        return Received(document=document, predictions=tuple(_predictions(archive, document, shown)))
+
+
+def _predictions(archive: Path, document: RecordsDocument, shown: str) -> Iterator[bytes]:
+    """Those that are there, up to a size in all; without them less is known of noise, and nothing else changes."""
+    left = _MAX_PREDICTIONS
+    for file in (file for record in document.records for file in record.predictions):
+        if 0 <= file.size <= min(left, artifact_zip.MAX_ENTRY):
+            places = [place for place in (file.stored, brought(file)) if place]
+            found = (artifact_zip.read_entry(archive, place, shown=shown) for place in places)
+            content = next((data for data in found if data is not None and digest(data) == file.sha256), None)
+            if content is not None:
+                left -= len(content)
+                yield content
 
 
 def check_claims(document: RecordsDocument) -> None:

@@ -20,7 +20,7 @@ class Quoted:
 
 @dataclass(frozen=True)
 class Link:
-    """A link of mlci's own; the URL comes from the forge or the runner, never from a run."""
+    """A link of mlci's own; the URL comes from the forge or the runner, or can be nothing but a workflow run's."""
 
     text: str
     url: str

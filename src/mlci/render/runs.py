@@ -32,8 +32,9 @@ def place(record: Record) -> Line:
 
 def took(records: Sequence[Record]) -> Line:
     """What all of it took: wall time; and CPU time, memory and money where they were metered and priced."""
-    ran = [record for record in records if record.status != "skipped" and not record.reused]
+    ran = [record for record in records if record.status != "skipped" and not record.reused and not record.elsewhere]
     reused = sum(record.reused for record in records)
+    elsewhere = sum(record.elsewhere is not None for record in records)
     parts = [f"took {duration(sum(record.duration_s for record in ran))}"] if ran else []
     used = [record.resources for record in ran if record.resources]
     if used:
@@ -41,6 +42,8 @@ def took(records: Sequence[Record]) -> Line:
         parts.append(f"peak {size(max(item.peak_memory_bytes for item in used))}")
     if reused:
         parts.append(f"{counted(reused, 'run')} reused")
+    if elsewhere:
+        parts.append(f"{elsewhere} of {counted(len(records), 'run')} not run here")
     whole = add(record.cost for record in ran)
     return (", ".join(parts), *((", cost ", *money(whole)) if whole else ()))
 
@@ -75,12 +78,16 @@ def _row(record: Record, baseline: BaselineRef | None) -> tuple[Line, ...]:
     memory = size(baseline.peak_memory_bytes) if baseline and baseline.peak_memory_bytes else None
     return (
         (Quoted(record.name),),
-        (f"{record.status}{', reused' if record.reused else ''}{_attempt(record)}",),
+        ("not run here" if record.elsewhere else _status(record),),
         (str(len(record.seeds) or "–"),),
-        (_was(duration(record.duration_s), before),),
+        ("–" if record.elsewhere else _was(duration(record.duration_s), before),),
         (duration(used.cpu_s) if used else "–",),
         (_was(size(used.peak_memory_bytes) if used else "–", memory),),
     )
+
+
+def _status(record: Record) -> str:
+    return f"{record.status}{', reused' if record.reused else ''}{_attempt(record)}"
 
 
 def _gpu(record: Record) -> tuple[Line, ...]:
@@ -124,6 +131,8 @@ def _described(attempt: Attempt) -> Line:
 def notes(records: Sequence[Record]) -> Iterator[Line]:
     """What else a reader should know of how the runs went."""
     for record in records:
+        if record.elsewhere:
+            yield (Quoted(record.name), ": not run here: ", said(record.elsewhere))
         for note in record.notes:
             yield (Quoted(record.name), ": ", said(note))
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import calendar
 import math
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mlci.core.documents import Comparison, Delta, Record
 
 _MAX_LINE = 500
-_SHORT, _MINUTE, _HOUR = 10, 60, 3600
+_SHORT, _MINUTE, _HOUR, _DAY = 10, 60, 3600, 86_400
 _THOUSAND = 1000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_MOST_DIGITS = 6  # of a rounded number
+_FIXED = range(-5, 7)  # decimal exponents of numbers that are written without one
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:Z|\+00:00)", re.ASCII)
 
 
 def plain(text: str, *, limit: int = _MAX_LINE) -> str:
@@ -41,11 +46,29 @@ def pair(baseline: float, current: float) -> tuple[str, str]:
     return repr(baseline), repr(current)
 
 
-def signed(change: float) -> str:
-    """A change with its sign, 3 significant digits."""
-    if change == 0:
-        return "0"
-    return ("+" if change > 0 else "−") + number(abs(change), 3)
+def places_of(width: float) -> int | None:
+    """The decimal places that show two digits of `width`; None where it is none."""
+    return 1 - math.floor(math.log10(width)) if math.isfinite(width) and width > 0 else None
+
+
+def rounded(value: float, places: int) -> str:
+    """A value with so many decimal places, or the few more that its first digit takes."""
+    if value == 0 or not math.isfinite(value):
+        return number(value)
+    exponent = math.floor(math.log10(abs(value)))
+    digits = min(max(exponent + 1 + places, 1), _MOST_DIGITS)
+    if exponent not in _FIXED:
+        return number(value, digits)
+    places = digits - 1 - exponent
+    return f"{round(value, places):.{max(places, 0)}f}"
+
+
+def signed(change: float, places: int | None = None) -> str:
+    """A change with its sign, to so many decimal places or else 3 significant digits."""
+    if change == 0 or math.isnan(change):
+        return number(change)
+    size = abs(change)
+    return ("+" if change > 0 else "−") + (number(size, 3) if places is None else rounded(size, places))
 
 
 def duration(seconds: float) -> str:
@@ -60,6 +83,23 @@ def duration(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02} min"
+
+
+def age(since: str, until: str) -> str | None:
+    """Such as "5 hours" or "3 days" between two times; None for less than an hour, and for what is no time in UTC."""
+    begun, ended = _seconds(since), _seconds(until)
+    if begun is None or ended is None or ended - begun < _HOUR:
+        return None
+    passed = ended - begun
+    return counted(passed // _HOUR, "hour") if passed < 2 * _DAY else counted(passed // _DAY, "day")
+
+
+def _seconds(time: str) -> int | None:
+    match = _TIME.fullmatch(time)
+    try:
+        return calendar.timegm((*map(int, match.groups()), 0, 0, 0)) if match else None
+    except ValueError:  # such as a thirteenth month
+        return None
 
 
 def size(count: int) -> str:
@@ -77,7 +117,13 @@ def counted(count: int, noun: str) -> str:
 
 def regressions(comparison: Comparison) -> list[Delta]:
     """The gated metrics that got worse than their rule allows."""
-    return [delta for delta in comparison.deltas if delta.gate == "fail" and delta.verdict == "regressed"]
+    return [delta for delta in comparison.deltas if delta.gate == "fail" and _worse(delta)]
+
+
+def _worse(delta: Delta) -> bool:
+    """Whether it got worse, by its verdict or by the one-sided test of its rule, which needs less."""
+    tested = delta.verdict == "inconclusive" and delta.interval is not None and delta.direction is not None
+    return delta.verdict == "regressed" or (tested and ((delta.change or 0) < 0) == (delta.direction == "higher"))
 
 
 def failed_runs(records: Sequence[Record]) -> bool:
@@ -99,21 +145,34 @@ def summary_line(comparison: Comparison, records: Sequence[Record]) -> str:
     return f"mlci: {headline(comparison, records)}"
 
 
+def parts(deltas: Iterable[Delta]) -> str:
+    """How many metrics and slices, such as "1 metric and 3 slices"."""
+    slices = [delta.slice is not None for delta in deltas]
+    counts = (("metric", slices.count(False)), ("slice", slices.count(True)))
+    return " and ".join(counted(count, noun) for noun, count in counts if count)
+
+
 def _counts(comparison: Comparison, records: Sequence[Record]) -> list[str]:
+    deltas = comparison.deltas
     worse = regressions(comparison)
-    broken = [delta for delta in comparison.deltas if delta.gate == "fail" and delta not in worse]
+    broken = [delta for delta in deltas if delta.gate == "fail" and delta.verdict != "regressed"]
+    open_ = [delta for delta in deltas if delta.gate == "inconclusive"]
+    accepted = [delta for delta in deltas if delta.accepted and delta.gate == "pass"]
     failed = [record for record in records if record.status not in ("succeeded", "skipped") or record.error]
-    verdicts = [delta.verdict for delta in comparison.deltas]
-    gated = sum(delta.gate != "none" for delta in comparison.deltas)
+    improved = sum(delta.verdict == "improved" and delta.slice is None for delta in deltas)
+    gated = [delta.slice for delta in deltas if delta.gate != "none"]
+    metrics = sum(delta.slice is None for delta in deltas)
+    slices = len(gated) - gated.count(None)
+    of = [f"{gated.count(None)} of {counted(metrics, 'metric')}"] if metrics else []
+    of += [counted(slices, "slice")] if slices else []
     counts = [
         (len(failed), f"{counted(len(failed), 'run')} did not succeed"),
-        (len(worse), f"{counted(len(worse), 'metric')} worse than allowed"),
-        (
-            len(broken),
-            f"{counted(len(broken), 'metric')} against {'its rule' if len(broken) == 1 else 'their rules'}",
-        ),
-        (verdicts.count("improved"), f"{verdicts.count('improved')} improved"),
-        (len(comparison.deltas), f"{gated} of {counted(len(comparison.deltas), 'metric')} gated"),
+        (len(worse), f"{parts(worse)} worse than allowed"),
+        (len(broken), f"{parts(broken)} against {'its rule' if len(broken) == 1 else 'their rules'}"),
+        (len(open_), f"{parts(open_)} undecided"),
+        (len(accepted), f"{parts(accepted)} accepted as worse"),
+        (improved, f"{improved} improved"),
+        (len(of), f"{' and '.join(of)} gated"),
     ]
     said = [words for count, words in counts if count]
     skipped = sum(record.status == "skipped" for record in records)

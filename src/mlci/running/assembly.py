@@ -69,6 +69,8 @@ def assembled(
         error=_told(config, error, job.redactor) if error else None,
         metrics=collected.metrics,
         artifacts=collected.artifacts,
+        predictions=collected.predictions and msgspec.structs.replace(collected.predictions, seed=seed),
+        deterministic=run.table.deterministic,
         outputs=Outputs(
             notebook=f"{relative}/{kept.notebook}" if kept.notebook else None,
             log=f"{relative}/{kept.log}" if kept.log else None,
@@ -77,7 +79,7 @@ def assembled(
         ),
         environment=environment,
         inputs=inputs,
-        notes=tuple(map(job.redactor.text, outcome.notes)),
+        notes=tuple(map(job.redactor.text, (*outcome.notes, *collected.notes))),
     )
 
 

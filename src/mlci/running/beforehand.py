@@ -11,7 +11,7 @@ from mlci.config import Run
 from mlci.errors import ConfigError, MetricError, UsageError
 from mlci.plugins import registry
 from mlci.project import Project
-from mlci.running import checkpoints, interpreter, jobs, outputs
+from mlci.running import checkpoints, formats, interpreter, jobs
 from mlci.running.plan import Plan
 
 
@@ -42,23 +42,26 @@ def prepare(
 
     Raises:
         UsageError: A parameter of the command line that nothing can receive.
-        ConfigError: One of the configuration, or a seed, that nothing can receive; a metric file that nothing reads.
+        ConfigError: One of the configuration, or a seed, that nothing can receive; a metric file that nothing reads;
+            a metric of predictions that nobody knows.
         EnvironmentMissingError: No interpreter, or one without a kernel.
     """
     environ = project.invocation.environ
+    executed = [run for run in plan.selected if run.kind != "committed"]
     paths = {
         run.name: interpreter.find(project.config.root, asked=python, configured=run.table.python, environ=environ)[0]
-        for run in plan.selected
+        for run in executed
     }
     answers = {path: interpreter.probe(path, environ=environ) for path in dict.fromkeys(paths.values())}
     meanwhile()
     interpreters = {path: answer() for path, answer in answers.items()}
     prepared: dict[str, Prepared] = {}
     for run in plan.selected:
+        _check_readers(project, run)
+    for run in executed:
         found = interpreters[paths[run.name]]
         if run.kind == "notebook":
             interpreter.require_ipykernel(found, run.name)
-        _check_readers(project, run)
         checkpoints.of(project.config, run, None, project.workspace)
         prepared[run.name] = Prepared(found, _receivable(project, run, parameters))
     taken = {name for item in prepared.values() for name in item.parameters}
@@ -74,10 +77,19 @@ def _check_readers(project: Project, run: Run) -> None:
             if file.format:
                 registry.plugin_class("readers", file.format)
             elif PurePath(file.path).suffix:
-                outputs.reader_of(PurePath(file.path))
+                formats.reader_of(PurePath(file.path))
         except (ConfigError, MetricError) as error:
             key = f"runs.{run.group}.metrics[{position}]"
             raise project.config.error(key, error.message, hint=error.hint) from None
+    predictions = run.table.predictions_file
+    for position, name in enumerate(predictions.metrics if predictions else ()):
+        from mlci.running import predicted  # noqa: PLC0415 - numpy, for runs that have predictions
+
+        try:
+            predicted.measure_of(name)
+        except MetricError as error:
+            key = f"runs.{run.group}.predictions.metrics[{position}]"
+            raise project.config.error(key, error.message) from None
 
 
 def _receivable(project: Project, run: Run, given: Mapping[str, Any]) -> dict[str, Any]:

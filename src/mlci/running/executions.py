@@ -60,7 +60,7 @@ def _execution(plan: Plan, run: Run, seed: int | None, record: Record | None) ->
 
 def _written(run: Run) -> list[str]:
     checkpoint = [f"{run.table.checkpoint}/*"] if run.table.checkpoint else []
-    return [*outputs.declared(run.table), *checkpoint]
+    return [*outputs.declared(run.table, run.cwd), *checkpoint]
 
 
 def _absolute(run: Run, pattern: str) -> str:

@@ -14,6 +14,8 @@ import msgspec
 from mlci import process
 from mlci.core.documents import Environment
 from mlci.errors import EnvironmentMissingError
+from mlci.gpu import Gpus
+from mlci.running import machine
 
 # Runs in the user's interpreter: standard library only, Python 3.9 and later.
 _PROBE = """
@@ -111,7 +113,8 @@ def probe(python: str, *, environ: Mapping[str, str]) -> Callable[[], Interprete
             told = msgspec.json.decode(wait().stdout, type=_Told)
         except (UnicodeDecodeError, msgspec.DecodeError, subprocess.TimeoutExpired):
             raise failure from None
-        return Interpreter(path=python, environment=told.environment, has_ipykernel=told.ipykernel)
+        environment = msgspec.structs.replace(told.environment, gpu=_gpu(environ))
+        return Interpreter(path=python, environment=environment, has_ipykernel=told.ipykernel)
 
     return answer
 
@@ -127,6 +130,13 @@ def require_ipykernel(interpreter: Interpreter, run: str) -> None:
             f"run {run}: {interpreter.path} has no ipykernel, which notebooks need",
             hint=f"Install it: {interpreter.path} -m pip install ipykernel",
         )
+
+
+def _gpu(environ: Mapping[str, str]) -> str | None:
+    if not machine.gpus(environ):
+        return None
+    with Gpus() as found:
+        return found.describe()
 
 
 def _resolve(root: Path, named: str, environ: Mapping[str, str]) -> str | None:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shlex
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mlci.config import Config, Run, seconds, size
 from mlci.core.redaction import Redactor, find_secrets
 from mlci.errors import UsageError
 from mlci.plugins.executors.interface import Deadlines, Job, OutputLimits
+from mlci.plugins.readers import mlflow_tracking
 
 SEED = "seed"
 METRICS = "metrics.jsonl"
@@ -94,6 +96,7 @@ def make(
         "MLCI_METRICS": str(outputs / METRICS),
         "MLCI_PARAMETERS": json.dumps(given),
         **({"MLCI_SEED": str(seed)} if seed is not None else {}),
+        **(mlflow_tracking.tagging({**environ, **own}, uuid.uuid4().hex) if table.metric_servers else {}),
     }
     child = process.child_environ(environ, extra=extra, pass_env=table.pass_env)
     if seed is None:

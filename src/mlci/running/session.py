@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mlci.committed import committed_result
 from mlci.config import Run
 from mlci.config.loading import Kind
 from mlci.core.documents import Failure, RunResult
@@ -95,7 +96,7 @@ class Session:
         due = [
             (item.run, seed)
             for item in self.plan.items
-            if item.selected
+            if item.selected and item.run.kind != "committed"
             for seed in item.run.table.seeds or (None,)
             if not self.results.succeeded(item.run, seed)
         ]
@@ -109,6 +110,10 @@ class Session:
         for item in self.plan.items:
             if item.reason and not (item.reason == NOT_NAMED and self.results.has(item.run)):
                 self._skip(item.run, item.reason)
+            elif item.selected and item.run.kind == "committed":
+                result = committed_result(self.project, item.run)
+                self.results.keep(result)
+                self.display.done(label(result), result)
         alone = capacity.jobs == 1 or len(due) == 1
         records = {} if alone else last_records(self.project, {run.name: run for run, _ in due}.values())
         self._waiting = executions(self.plan, due, records)
@@ -197,6 +202,8 @@ class Session:
             item = self._made(placed, gpus)
         del self._waiting[placed.execution]
         self._begun.add(item.run.name)
+        for other in self._under_way:
+            item.meets(other)
         known = item.reused()
         if known is not None:
             self._known(item, known)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from mlci.running.assembly import assembled
 from mlci.running.beforehand import Prepared
 from mlci.running.inputs import fingerprint
 from mlci.running.schedule import Placed
+from mlci.running.tracked import with_tracked
 from mlci.running.workers import Worker
 
 OBSERVED = "observed.log"
@@ -51,7 +51,8 @@ class UnderWay:
     job: Job
     cache: reuse.Reuse | None
     worker: Worker | None = None
-    _before: dict[Path, outputs.Stamp] = field(default_factory=dict, init=False)
+    beside: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)  # label -> what is in its reach
+    _before: outputs.Before = field(default_factory=outputs.Before, init=False)
     _inputs: dict[str, str] = field(default_factory=dict, init=False)
     _key: reuse.Key | None = field(default=None, init=False)
     _start: checkpoints.Start = field(default_factory=checkpoints.Start, init=False)
@@ -97,7 +98,12 @@ class UnderWay:
             without = {name: value for name, value in self.job.environ.items() if name != checkpoints.RESUME}
             self._set_environ({**without, **({checkpoints.RESUME: "1"} if self._start.attempts else {})})
         self.job.outputs.mkdir(parents=True, exist_ok=True)  # whatever ran before may have removed it
-        self._before = outputs.snapshot(self.run.cwd, outputs.declared(self.run.table))
+        self._before = outputs.begun(self.run.table, self.run.cwd)
+
+    def meets(self, other: UnderWay) -> None:
+        """Both are at work at one time: what lies in reach of both may be either's."""
+        for one, another in ((self, other), (other, self)):
+            one.beside[another.job.label] = outputs.within_reach(another.run.table, another.run.cwd)
 
     def ended(self, outcome: Outcome) -> RunResult:
         """Its result: what it left is kept before anything else writes there."""
@@ -115,7 +121,12 @@ class UnderWay:
             workspace=project.workspace.folder,
             logged=job.outputs / jobs.METRICS,
             notebook=job.outputs / outcome.outputs.notebook if outcome.outputs.notebook else None,
+            beside=self.beside,
         )
+        if run.table.metric_servers and outcome.status == "succeeded":
+            collected = with_tracked(
+                collected, run, environ=job.environ, commit=self.origin.commit, started_at=self._started_at
+            )
         result = assembled(
             project.config,
             project.workspace,
@@ -137,7 +148,7 @@ class UnderWay:
         )
         notes = (*self._start.notes, *result.notes, *self._notes, *self._checkpoint_kept(result))
         result = msgspec.structs.replace(result, notes=notes, attempts=self._start.attempts, cost=price)
-        return self._kept_for_reuse(result)
+        return self._kept_for_reuse(result, collected)
 
     def _checkpoint_kept(self, result: RunResult) -> Sequence[str]:
         if self._checkpoint is None:
@@ -152,11 +163,11 @@ class UnderWay:
         )
         return self._checkpoint.keep(self._checkpoint_key, attempt)
 
-    def _kept_for_reuse(self, result: RunResult) -> RunResult:
+    def _kept_for_reuse(self, result: RunResult, collected: outputs.Collected) -> RunResult:
         if self.cache is None or self._key is None:
             return result
         log = self.job.outputs / OBSERVED
-        warning = self.cache.keep(self._key, result, log=log, before=self._before)
+        warning = self.cache.keep(self._key, result, log=log, collected=collected)
         log.unlink(missing_ok=True)
         return msgspec.structs.replace(result, notes=(*result.notes, warning)) if warning else result
 

@@ -20,6 +20,7 @@ from typing import Any
 __all__ = ["log_metric"]
 
 _ATTRIBUTES = ("direction", "unit", "split", "slice", "n", "standard_error")
+_DIRECTIONS = ("higher", "lower", "maximize", "minimize")
 _LOCAL = "mlci-metrics.jsonl"
 
 
@@ -30,8 +31,8 @@ def log_metric(name: str, value: Any, step: float | None = None, **attributes: A
         name: Such as "accuracy" or "val/loss".
         value: A number, or what `float()` or `.item()` makes one of.
         step: The epoch or step; values with a step make the metric's series, the last one its value.
-        **attributes: direction ("higher" or "lower" is better), unit, split ("train", "test"), slice (a subgroup of
-            the data), n (examples it is measured on), standard_error.
+        **attributes: direction ("higher" or "lower" is better; or "maximize", "minimize"), unit, split ("train",
+            "test"), slice (a subgroup of the data), n (examples it is measured on), standard_error.
 
     Raises:
         TypeError: The value is no number, or an attribute does not exist.
@@ -45,8 +46,8 @@ def log_metric(name: str, value: Any, step: float | None = None, **attributes: A
     for key, given in attributes.items():
         if given is not None:
             entry[key] = _number(name, given) if key in ("n", "standard_error") else str(given)
-    if entry.get("direction", "higher") not in ("higher", "lower"):
-        raise TypeError('log_metric: direction is "higher" or "lower", not {!r}'.format(entry["direction"]))
+    if entry.get("direction", "higher") not in _DIRECTIONS:
+        raise TypeError("log_metric: no direction {!r}; there are: {}".format(entry["direction"], ", ".join(_DIRECTIONS)))
     path = os.environ.get("MLCI_METRICS") or (_LOCAL if os.path.exists(_LOCAL) else None)
     if path:
         _append(path, json.dumps(entry) + "\n")

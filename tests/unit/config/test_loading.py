@@ -64,10 +64,56 @@ MISTAKES = [
     (f"{RUN}timeout = 30", 'runs.train.timeout: expected a duration such as "90s", "30m" or "1h30m", got 30', None),
     (
         f'{RUN}notebook = "note.ipynb"',
-        "runs.train: expected exactly one of notebook, script and command, got notebook and script",
+        "runs.train: expected exactly one of notebook, script, command and committed, got notebook and script",
         None,
     ),
-    ("[runs.train]", "runs.train: expected exactly one of notebook, script and command, got none", None),
+    *(
+        (f"[runs.dvc]\ncommitted = true\n{lines}", f"runs.dvc.{said}", None)
+        for lines, said in (
+            ("", "metrics: expected the files that git holds, or the dvc.yaml that lists them"),
+            ('metrics = ["*.json"]', "metrics[0]: expected the path of one file, got '*.json'"),
+            ('metrics = ["a.json", "auto"]', "metrics[1]: expected the path of one file, got 'auto'"),
+            (
+                'metrics = ["m.json"]\nonly = { paths = "inputs" }',
+                "only.paths: a committed run costs nothing and is always compared",
+            ),
+            *(
+                (
+                    f'metrics = ["m.json"]\n{key} = {value}',
+                    f"{key}: a committed run is not executed: it has metrics only",
+                )
+                for key, value in (
+                    ("seeds", "[1, 2]"),
+                    ("artifacts", '["model.bin"]'),
+                    ("parameters", "{ trees = 3 }"),
+                    ("needs", '["train"]'),
+                    ("timeout", '"3m"'),
+                )
+            ),
+        )
+    ),
+    (
+        "[runs.dvc]\ncommitted = false",
+        "runs.dvc: expected exactly one of notebook, script, command and committed, got none",
+        None,
+    ),
+    ("[defaults]\ncommitted = true", "defaults.committed: only a run can say this", "Move it to [runs.NAME]."),
+    (
+        f'{RUN}metrics = ["http://mlflow.internal:5000"]',
+        'runs.train.metrics[0]: a server is asked with format = "mlflow" only',
+        None,
+    ),
+    (
+        f'{RUN}metrics = ["m.json", {{ path = "$MLFLOW_TRACKING_URI", format = "json" }}]',
+        'runs.train.metrics[1]: a server is asked with format = "mlflow" only',
+        None,
+    ),
+    (
+        f'{RUN}metrics = [{{ path = "m.json", experiment = "churn" }}]',
+        "runs.train.metrics[0]: experiment goes with the address of a tracking server",
+        None,
+    ),
+    ("[runs.train]", "runs.train: expected exactly one of notebook, script, command and committed, got none", None),
     ("[runs.train]\ncommand = []", "runs.train.command: expected a list of strings, at least 1, got []", None),
     (
         '[runs.train]\ncommand = ["make"]\nargs = ["x"]',

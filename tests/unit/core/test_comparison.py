@@ -152,6 +152,30 @@ def test_compare__splits_and_slices_are_apart() -> None:
     ]
 
 
+def test_compare__another_definition_is_said_and_where_asked_for_decides_nothing() -> None:
+    now, before = (
+        record(metric(value, definition=definition), metric(0.7, "loss", definition=definition))
+        for value, definition in ((0.8, "version 2"), (0.9, "version 1"))
+    )
+    loose = compared(now, before, WITHIN)
+    assert (loose.verdict, loose.notes) == (
+        "fail",
+        ("train: accuracy and 1 more: its definition is another one: version 1 → version 2",),
+    )
+    strict = compare(
+        [now],
+        baselines={"train": Baseline(before, 0)},
+        rules={"train": ((WITHIN,),)},
+        gate=GateSettings(),
+        current="a" * 64,
+        strict=True,
+    )
+    assert [(delta.gate, delta.reason) for delta in strict.deltas] == [
+        ("inconclusive", "not comparable: its definition is another one: version 1 → version 2"),
+        ("none", None),
+    ]
+
+
 def test_compare__a_metric_that_a_rule_of_the_run_names_and_that_never_was() -> None:
     comparison = compared(record(metric(0.9)), record(metric(0.9)), own=[Rule(pattern="recall", min=0.1)])
     assert [(delta.metric, delta.verdict, delta.gate, delta.reason) for delta in comparison.deltas] == [
@@ -285,3 +309,49 @@ def test_compare__what_is_deployed_gates_where_it_is_asked_to() -> None:
 def test_compare__what_fails_against_the_baseline_says_so_once() -> None:
     [delta] = beside(0.8, 0.99, gates=True).deltas
     assert delta.reason == "0.1 worse, at most 0.01 allowed"
+
+
+EVERYTHING = Rule(pattern="*", max_regression=0.05)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "loss", "gizmo", "gates"),
+    [
+        (0.9, 0.3, 2.0, ("pass", "pass", "inconclusive")),
+        (0.8, 0.3, 2.0, ("fail", "pass", "inconclusive")),
+        (0.9, 0.4, 2.0, ("pass", "fail", "inconclusive")),
+        (1.0, 0.1, 1.0, ("pass", "pass", "inconclusive")),
+        (0.8, 0.4, 9.0, ("fail", "fail", "inconclusive")),
+    ],
+)
+@pytest.mark.parametrize("tolerance", [0.05, "6%"])
+def test_compare__one_rule_for_all_judges_each_in_its_own_direction(
+    accuracy: float, loss: float, gizmo: float, gates: tuple[str, ...], tolerance: float | str
+) -> None:
+    now = record(metric(accuracy), metric(loss, "loss"), metric(gizmo, "gizmo"))
+    before = record(metric(0.9), metric(0.3, "loss"), metric(2.0, "gizmo"))
+    found = compared(now, before, msgspec.structs.replace(EVERYTHING, max_regression=tolerance))
+    assert tuple(delta.gate for delta in found.deltas) == gates
+    assert found.blocks is ("fail" in gates)
+    assert found.deltas[2].reason == "its direction is not known: set direction in its rule"
+
+
+def test_compare__one_rule_for_all_over_seeds() -> None:
+    def seeded(name: str, *samples: float) -> Metric:
+        return metric(sum(samples) / len(samples), name, samples=samples, seeds=tuple(range(len(samples))))
+
+    before = record(seeded("accuracy", 0.90, 0.91, 0.92, 0.91), seeded("loss", 0.30, 0.31, 0.32, 0.31))
+    now = record(seeded("accuracy", 0.80, 0.81, 0.82, 0.80), seeded("loss", 0.20, 0.21, 0.22, 0.20))
+    assert [delta.gate for delta in compared(now, before, EVERYTHING).deltas] == ["fail", "pass"]
+    assert [delta.gate for delta in compared(before, now, EVERYTHING).deltas] == ["pass", "fail"]
+
+
+def test_compare__one_rule_for_all_and_one_that_says_the_direction() -> None:
+    rules = (EVERYTHING, Rule(pattern="gizmo", max_regression=0.05, direction="lower"))
+    before = record(metric(0.9), metric(2.0, "gizmo"))
+    assert [delta.gate for delta in compared(record(metric(0.9), metric(1.0, "gizmo")), before, *rules).deltas] == [
+        "pass",
+        "pass",
+    ]
+    [_, worse] = compared(record(metric(0.9), metric(3.0, "gizmo")), before, *rules).deltas
+    assert worse.gate == "fail"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import struct
 
 import pytest
 
@@ -87,6 +88,29 @@ def test_merge_sources__equal_values_are_one_metric_with_the_attributes_of_both(
 
 def test_merge_sources__nan_equals_nan() -> None:
     assert len(merge_sources({"a": [Metric(name="f1", value=math.nan)], "b": [Metric(name="f1", value=math.nan)]})) == 1
+
+
+def single(value: float) -> float:
+    """As TensorBoard keeps it."""
+    [kept] = struct.unpack("f", struct.pack("f", value))
+    return float(kept)
+
+
+@pytest.mark.parametrize("order", [("events", "log_metric"), ("log_metric", "events")])
+def test_merge_sources__of_a_number_and_its_32_bits_the_number(order: tuple[str, str]) -> None:
+    given = {
+        "events": [Metric(name="loss", value=single(0.3), series=((1.0, single(0.3)),))],
+        "log_metric": [Metric(name="loss", value=0.3, direction="lower")],
+    }
+    [merged] = merge_sources({source: given[source] for source in order})
+    assert merged == Metric(name="loss", value=0.3, direction="lower", series=((1.0, single(0.3)),))
+
+
+@pytest.mark.parametrize("other", [0.30000001, 1e300, math.inf])
+def test_merge_sources__numbers_that_merely_share_their_32_bits_differ(other: float) -> None:
+    sources = {"events": [Metric(name="loss", value=single(0.3))], "a": [Metric(name="loss", value=0.3)]}
+    with pytest.raises(MetricError, match=r"^metric 'loss': a says 0.3, b says "):
+        merge_sources({**sources, "b": [Metric(name="loss", value=other)]})
 
 
 def test_merge_sources__different_values_are_an_error_that_names_both() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fakes.records import origin
-from mlci.core.documents import Attempt, Cost, Failure, Metric, Resources, RunResult, RunsDocument
+from mlci.core.documents import Attempt, Cost, Failure, Metric, PredictionsFile, Resources, RunResult, RunsDocument
 from mlci.core.record import fold
 from mlci.errors import DocumentError
 
@@ -53,6 +53,23 @@ def test_fold__the_worst_status_of_the_seeds(statuses: tuple[Any, ...], worst: s
     [record], _ = fold([machine(*results)])
     assert (record.status, record.error) == (worst, error)
     assert record.seeds == tuple(range(len(statuses)))
+
+
+def test_fold__predictions_of_the_seeds_that_succeeded() -> None:
+    files = [PredictionsFile(path="p.csv", sha256=f"{seed}" * 64, size=1, seed=seed) for seed in (0, 1)]
+    results = [
+        ran(seed=0, predictions=files[0]),
+        ran(seed=1, predictions=files[1], status="failed"),
+        ran(seed=2),
+    ]
+    [record], _ = fold([machine(*results)])
+    assert record.predictions == (files[0],)
+
+
+@pytest.mark.parametrize("said", [(True, True), (True, False), (False, False)])
+def test_fold__deterministic_where_all_seeds_are(said: tuple[bool, bool]) -> None:
+    [record], _ = fold([machine(*(ran(seed=seed, deterministic=item) for seed, item in enumerate(said)))])
+    assert record.deterministic is all(said)
 
 
 def test_fold__a_failed_seed_gives_no_sample() -> None:

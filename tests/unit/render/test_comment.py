@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fakes.comparisons import BEFORE, compared, failed, measured
+from fakes.comparisons import BEFORE, compared, delta, failed, judged, measured
 from mlci.core.documents import Artifact, Record
 from mlci.core.marker import Marker, find
 from mlci.render.comment import LIMIT, comment, nothing_measured
@@ -88,6 +88,17 @@ def test_comment__a_url_that_could_end_its_link_is_no_link(url: str) -> None:
 def test_comment__of_a_fork_says_so_above_the_fold() -> None:
     text = body(measured(), before=measured(commit=BEFORE), meta=Meta(commit="c" * 40, foreign=True))
     assert "Code of a fork reported these numbers" in text.partition("<details>")[0]
+
+
+def test_comment__five_thousand_failing_slices_are_a_short_comment() -> None:
+    slices = (delta(slice=f"country={number}") for number in range(5_000))
+    text = comment(judged(delta(), *slices), [measured()], meta=META, marker=MINE)
+    assert units(text) < 6_000
+    assert text.splitlines()[0].endswith(
+        "1 metric and 5000 slices worse than allowed, 1 of 1 metric and 5000 slices gated"
+    )
+    assert "and 4995 more slices, all fail" in text
+    assert "Left out" not in text
 
 
 def test_nothing_measured__says_why_and_carries_the_marker() -> None:

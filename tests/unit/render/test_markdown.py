@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from fakes.comparisons import BEFORE, compared, failed, measured, skipped
+from fakes.comparisons import BEFORE, compared, delta, failed, judged, measured, skipped
 from mlci.core.documents import Failure, Record
 from mlci.render import markdown
 from mlci.render.report import Meta, Quoted, said
@@ -50,9 +52,23 @@ def hostile_report(text: str) -> str:
     return markdown.report(compared(*records, before=before), records, meta=meta)
 
 
+def hostile_judgement(text: str) -> str:
+    words: dict[str, Any] = {"noise": text, "tolerance": text, "unit": text}
+    deltas = [
+        delta(text, reason=text, **words),
+        delta(text, reason=text, slice=text, **words),
+        delta(text, reason=text, slice=f"{text}2", gate="fail", **words),
+        delta(text, gate="pass", accepted=text, slice=f"{text}3", **words),
+        delta(text, gate="none", **words),
+    ]
+    comparison = judged(*deltas, notes=(text,), changed=(text,), doubts=(text,), reason=text, run_url=text, created_at=text)
+    return markdown.report(comparison, [measured(elsewhere=text)], meta=Meta())
+
+
+@pytest.mark.parametrize("made", [hostile_report, hostile_judgement])
 @pytest.mark.parametrize("text", HOSTILE)
-def test_report__is_inert(text: str) -> None:
-    shown = hostile_report(text)
+def test_report__is_inert(text: str, made: Callable[[str], str]) -> None:
+    shown = made(text)
     bare = outside_code(shown)
     assert not re.search(r"<(?!/?(details|summary|h3|ul|li|p|table|thead|tbody|tr|th|td|br)\b)", bare)
     for word in ("@team", "#1", "example.com", "javascript:", "onerror", "::error", "##[", "**", "~~"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fakes.comparisons import BEFORE, compared, failed, measured, skipped
+from fakes.comparisons import BEFORE, compared, delta, failed, judged, measured, passing, skipped
 from mlci.core.documents import (
     Artifact,
     Attempt,
@@ -33,6 +33,10 @@ def lines(
     return terminal.report(comparison, records, meta=meta, colour=False).splitlines()
 
 
+def shown(comparison: Comparison, *records: Record) -> list[str]:
+    return terminal.report(comparison, records or [measured()], meta=META, colour=False).splitlines()
+
+
 def fold(found: list[str]) -> list[str]:
     return found[: found.index("")]
 
@@ -52,7 +56,7 @@ def test_report__a_regression() -> None:
         )
     ) == [
         "mlci: fail, blocking: 1 metric worse than allowed, 1 improved, 1 of 2 metrics gated",
-        "- train accuracy 0.9 → 0.8, −0.1 (−11.1%): 0.1 worse, at most 0.01 allowed (one run: noise not known)",
+        "- train accuracy 0.9 → 0.8 (−11.1%, noise not known): 0.1 worse, at most 0.01 allowed",
         "Commit ccccccc, baseline bbbbbbb (the merge base), profile default · took 42 s, CPU 40 s, peak 123 MB",
         "Executed notebook or log: .mlci/outputs/train/executed.ipynb",
         "Again on a laptop: mlci run train",
@@ -76,7 +80,7 @@ def test_report__however_much_goes_wrong_it_is_eight_lines() -> None:
 def test_report__no_baseline_is_said_with_its_reason() -> None:
     found = fold(lines(measured()))
     assert found[0] == "mlci: no baseline, not blocking: 1 of 1 metric gated"
-    assert found[1] == "- 1 gated metric without a baseline to compare with"
+    assert found[1] == "- 1 metric without a baseline to compare with"
     assert found[2].startswith("Commit ccccccc, no baseline: the history is shallow, profile default · took 42 s")
 
 
@@ -85,7 +89,7 @@ def test_report__an_inconclusive_metric() -> None:
     found = fold(
         lines(measured(metrics={"gizmo": 1.0}), before=measured(commit=BEFORE, metrics={"gizmo": 2.0}), rules=rules)
     )
-    assert found[0].startswith("mlci: inconclusive, not blocking")
+    assert found[0] == "mlci: inconclusive, not blocking: 1 metric undecided, 1 of 1 metric gated"
     assert "inconclusive: its direction is not known" in found[1]
 
 
@@ -97,7 +101,7 @@ def test_report__points_to_the_run_that_failed_first() -> None:
 @pytest.mark.parametrize(
     ("section", "row"),
     [
-        ("Gated metrics (1)", ["train", "accuracy", "0.9", "0.9", "–, unchanged", "at most 0.01 lower", "pass"]),
+        ("Gated metrics (1)", ["train", "accuracy", "0.9", "0.9", "0, unchanged", "at most 0.01 lower", "pass"]),
         ("Other metrics (1)", ["train", "loss", "0.5", "0.4", "−0.1 (−20%)", "improved"]),
         ("Runs (1)", ["train", "succeeded", "–", "42 s (was 10 s)", "40 s", "123 MB (was 123 MB)"]),
     ],
@@ -246,6 +250,60 @@ def test_report__hostile_words_of_a_record_are_only_words() -> None:
     )
     text = markdown.report(compared(record), [record], meta=META)
     assert text.count(f"`{bad}`") + text.count(f"`.mlci/{bad}`") == text.count(bad) > 5
+
+
+def test_report__slices_are_counted_apart_from_metrics() -> None:
+    deltas = [
+        delta(),
+        *(delta(slice=f"country={code}") for code in ("AT", "CH", "DE")),
+        delta(slice="country=FR", gate="inconclusive", verdict="inconclusive"),
+        delta("size", gate="pass", accepted="the larger tokenizer"),
+        passing("f1", verdict="improved"),
+        passing("loss", slice="country=AT", gate="none"),
+    ]
+    found = shown(judged(*deltas))
+    assert found[0] == (
+        "mlci: fail, blocking: 1 metric and 3 slices worse than allowed, 1 slice undecided, "
+        "1 metric accepted as worse, 1 improved, 3 of 3 metrics and 4 slices gated"
+    )
+    assert "Gated metrics (3 and 4 slices)" in found
+    assert "Other metrics (0 and 1 slice)" in found
+
+
+def test_report__slices_alone_are_no_metrics() -> None:
+    assert shown(judged(passing(slice="country=AT")))[0] == "mlci: pass: 1 slice gated"
+
+
+def test_report__a_pass_with_an_accepted_worsening_says_so_in_a_third_line() -> None:
+    found = fold(shown(judged(delta(gate="pass", accepted="fewer layers, see issue 12"))))
+    assert found == [
+        "mlci: pass: 1 metric accepted as worse, 1 of 1 metric gated",
+        "- train accuracy 0.912 → 0.881 (change −0.042 … −0.020, 3 paired seeds): accepted: fewer layers, see issue 12",
+        "Commit ccccccc, baseline bbbbbbb (the merge base), profile default · took 42 s, CPU 40 s, peak 123 MB",
+    ]
+
+
+def test_report__what_else_changed_stands_beside_a_regression() -> None:
+    changed = ("python 3.11.9 → 3.12.1", "input data/train.csv changed", "parameter trees 100 → 200")
+    found = shown(judged(delta(), changed=changed, doubts=changed))
+    assert "Also changed since the baseline: python 3.11.9 → 3.12.1, input data/train.csv changed, 1 more" in fold(
+        found
+    )
+    assert section(found, "Changed since the baseline (3)") == [f"train: {line}" for line in changed]
+
+
+def test_report__notes_of_the_comparison_come_before_those_of_runs() -> None:
+    note = "train: the acceptance of recall has expired"
+    found = shown(judged(passing(), notes=(note,)), measured(notes=("the kernel was started twice",)))
+    assert section(found, "Notes (2)") == [note, "train: the kernel was started twice"]
+
+
+def test_report__what_was_measured_elsewhere_was_not_run_here() -> None:
+    record = measured(elsewhere="committed to git", duration_s=0.0, resources=None, outputs=())
+    found = shown(judged(passing()), record, measured("other"))
+    assert section(found, "Runs (2)")[2].split("  ")[1].strip() == "not run here"
+    assert section(found, "Notes (1)") == ["train: not run here: committed to git"]
+    assert fold(found)[1].endswith("took 42 s, CPU 40 s, peak 123 MB, 1 of 2 runs not run here")
 
 
 def test_report__another_configuration_is_named() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mlci.render.text import counted, duration, number, pair, plain, printable, signed, size
+from mlci.render.text import age, counted, duration, number, pair, places_of, plain, printable, rounded, signed, size
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,8 @@ def test_pair__as_many_digits_as_tell_them_apart(baseline: float, current: float
 
 
 @pytest.mark.parametrize(
-    ("change", "shown"), [(0.01234, "+0.0123"), (-1500.0, "−1.5e+03"), (0.0, "0"), (-math.inf, "−∞")]
+    ("change", "shown"),
+    [(0.01234, "+0.0123"), (-1500.0, "−1.5e+03"), (0.0, "0"), (-math.inf, "−∞"), (math.nan, "NaN")],
 )
 def test_signed(change: float, shown: str) -> None:
     assert signed(change) == shown
@@ -74,3 +75,48 @@ def test_size(count: int, shown: str) -> None:
 
 def test_counted() -> None:
     assert [counted(count, "run") for count in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+
+
+@pytest.mark.parametrize(
+    ("width", "places"),
+    [(0.018, 3), (0.1, 2), (0.0999, 3), (2.0, 1), (1500.0, -2), (0.0, None), (math.inf, None), (math.nan, None)],
+)
+def test_places_of__shows_two_digits_of_a_width(width: float, places: int | None) -> None:
+    assert places_of(width) == places
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "shown"),
+    [
+        (0.123456789, 3, "0.123"),
+        (-0.9, 3, "-0.900"),
+        (12345.6, -2, "12300"),
+        (0.0004, 2, "0.0004"),
+        (0.0, 3, "0"),
+        (0.912, 300, "0.912000"),
+        (1e300, 3, "1e+300"),
+        (1.5e-9, 10, "1.5e-09"),
+        (math.inf, 3, "∞"),
+    ],
+)
+def test_rounded(value: float, places: int, shown: str) -> None:
+    assert rounded(value, places) == shown
+
+
+@pytest.mark.parametrize(
+    ("since", "passed"),
+    [
+        ("2024-05-04T11:00:01+00:00", None),
+        ("2024-05-04T11:00:00Z", "1 hour"),
+        ("2024-05-02T12:00:01.25+00:00", "47 hours"),
+        ("2024-05-02T12:00:00+00:00", "2 days"),
+        ("2023-05-05T12:00:00+00:00", "365 days"),
+        ("2024-05-05T12:00:00+00:00", None),
+        ("2024-13-01T12:00:00+00:00", None),
+        ("0000-01-01T00:00:00Z", None),
+        ("2024-05-01T12:00:00", None),
+        ("yesterday", None),
+    ],
+)
+def test_age(since: str, passed: str | None) -> None:
+    assert age(since, "2024-05-04T12:00:00+00:00") == passed

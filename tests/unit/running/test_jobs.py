@@ -76,6 +76,15 @@ def test_make__without_seeds_a_seed_of_mlci_s_own_environment_is_not_handed_on(t
     assert "MLCI_SEED" not in job(tmp_path, SCRIPT, {"MLCI_SEED": "9"}).environ
 
 
+def test_make__a_run_with_metrics_on_a_tracking_server_can_be_told_from_every_other(tmp_path: Path) -> None:
+    lines = f'{SCRIPT}metrics = [{{ path = "https://mlflow.internal", format = "mlflow" }}]\n'
+    given = {"MLFLOW_RUN_CONTEXT": '{"team": "risk"}'}
+    one, other = (job(tmp_path, lines, given).environ for _ in range(2))
+    assert one["MLCI_EXECUTION"] != other["MLCI_EXECUTION"]
+    assert json.loads(one["MLFLOW_RUN_CONTEXT"]) == {"team": "risk", "mlci.execution": one["MLCI_EXECUTION"]}
+    assert "MLCI_EXECUTION" not in job(tmp_path, SCRIPT).environ
+
+
 def test_make__the_label_names_the_seed(tmp_path: Path) -> None:
     assert job(tmp_path, SCRIPT).label == "train"
     assert job(tmp_path, SCRIPT, seed=4).label == "train (seed 4)"

@@ -70,7 +70,7 @@ def test_log_metric__takes_what_frameworks_give(log: Path) -> None:
         (None, {}, "log_metric: 'a' takes a number, got NoneType"),
         ([1, 2], {}, "log_metric: 'a' takes a number, got list"),
         (1, {"directon": "lower"}, "log_metric: no attribute 'directon'; there are: direction, unit"),
-        (1, {"direction": "up"}, 'log_metric: direction is "higher" or "lower", not \'up\''),
+        (1, {"direction": "up"}, "log_metric: no direction 'up'; there are: higher, lower, maximize, minimize"),
     ],
 )
 def test_log_metric__what_is_refused(log: Path, value: Any, attributes: dict[str, Any], said: str) -> None:

@@ -245,17 +245,20 @@ class GitHubForge:
         """See `Forge.default_branch`."""
         return required(self.client.get(f"/repos/{self.repository}", needs="contents: read"), "default_branch")
 
-    def commit_files(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
+    def commit_files(
+        self, branch: str, parent: str | None, files: Mapping[str, bytes | None], message: str
+    ) -> str | None:
         """See `Forge.commit_files`; commits that a job's token makes through the API are signed by GitHub."""
         if parent is None:
             return self._first_commit(branch, files, message)
-        additions = [{"path": path, "contents": base64.b64encode(data).decode()} for path, data in files.items()]
+        additions = [{"path": path, "contents": _base64(data)} for path, data in files.items() if data is not None]
+        deletions = [{"path": path} for path, data in files.items() if data is None]
         branch_input = {"repositoryNameWithOwner": self.repository, "branchName": branch}
         given = {
             "branch": branch_input,
             "expectedHeadOid": parent,
             "message": {"headline": message},
-            "fileChanges": {"additions": additions},
+            "fileChanges": {"additions": additions, "deletions": deletions},
         }
         query = (
             "mutation($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { commit { oid } } }"
@@ -270,12 +273,14 @@ class GitHubForge:
             raise ForgeError(f"createCommitOnBranch on {branch}: {' '.join(words.split())[:300]}")
         return required(data, "createCommitOnBranch", "commit", "oid")
 
-    def _first_commit(self, branch: str, files: Mapping[str, bytes], message: str) -> str | None:
+    def _first_commit(self, branch: str, files: Mapping[str, bytes | None], message: str) -> str | None:
         needs = "contents: write"
+        # Blobs, trees and commits are named by their content: one that nobody refers to does no harm when made twice.
         entries = [
-            {"path": path, "mode": "100644", "type": "blob", "content": data.decode()} for path, data in files.items()
+            {"path": path, "mode": "100644", "type": "blob", **self._content(data)}
+            for path, data in files.items()
+            if data is not None
         ]
-        # Trees and commits are named by their content: one that nobody refers to does no harm when made twice.
         tree = self.client.send("POST", self._path("git/trees"), {"tree": entries}, needs=needs)
         made = self.client.send(
             "POST",
@@ -297,6 +302,15 @@ class GitHubForge:
             raise
         return sha
 
+    def _content(self, data: bytes) -> dict[str, str]:
+        """What a tree says of a file: its text, or the blob that was made of other content."""
+        try:
+            return {"content": data.decode()}
+        except UnicodeDecodeError:
+            given = {"content": _base64(data), "encoding": "base64"}
+            made = self.client.send("POST", self._path("git/blobs"), given, needs="contents: write")
+            return {"sha": required(made, "sha")}
+
     def _branch(self, branch: str) -> str | None:
         try:
             return text(self._get(f"git/ref/heads/{quote(branch)}", "contents: read"), "object", "sha")
@@ -316,6 +330,10 @@ class GitHubForge:
 
     def _path(self, path: str) -> str:
         return f"/repos/{self.repository}/{path}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _check_body(check: CheckRun, annotations: Sequence[Any]) -> dict[str, Any]:
@@ -378,5 +396,6 @@ def _workflow_run(item: Any) -> WorkflowRun:  # noqa: ANN401 - JSON
         head_repository_id=text(item, "head_repository", "id"),
         repository_id=text(item, "repository", "id"),
         url=text(item, "html_url"),
+        status=text(item, "status"),
         conclusion=text(item, "conclusion"),
     )

@@ -85,6 +85,7 @@ class WorkflowRun:
     head_repository_id: str | None
     repository_id: str | None
     url: str | None = None
+    status: str | None = None  # "completed" once it has ended
     conclusion: str | None = None
 
 
@@ -201,9 +202,11 @@ class Forge(Protocol):
         """The name of the default branch."""
         ...
 
-    def commit_files(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
-        """Add `files` to `branch` in a commit that the forge signs; None where it is no longer at `parent`.
+    def commit_files(
+        self, branch: str, parent: str | None, files: Mapping[str, bytes | None], message: str
+    ) -> str | None:
+        """Write `files` of `branch` in a commit that the forge signs; None where it is no longer at `parent`.
 
-        With `parent` None the branch is made, with nothing but `files` and no history.
+        Those given as None are removed. With `parent` None the branch is made, with nothing but `files` and no history.
         """
         ...

@@ -11,7 +11,7 @@ from mlci.core.documents import Metric
 from mlci.errors import MetricError
 from mlci.plugins.readers.outline import outline
 from mlci.plugins.readers.series import Series
-from mlci.plugins.readers.source import Found, kind, mapping, read_json
+from mlci.plugins.readers.source import Found, check_count, kind, mapping, read_json
 from mlci.plugins.readers.tree import as_count, as_number
 
 _RESULTS = re.compile(r"([a-z]+)_results\.json")
@@ -69,6 +69,7 @@ def _state(tree: dict[str, Any], name: str) -> list[Metric]:
             number = as_number(value)
             if number is not None and key not in _COUNTS:
                 logged.setdefault(key, Series()).add(float(position) if step is None else step, number)
+        check_count(len(logged), name)
     found = Found(name)
     for key, series in logged.items():
         found.add(Metric(name=key, value=series.value, unit=_unit(key), series=series.points()))

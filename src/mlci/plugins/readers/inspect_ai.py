@@ -65,7 +65,8 @@ def _log(path: Path, name: str) -> object:
 
 
 def _metrics(log: dict[str, Any], name: str) -> Iterator[Metric]:
-    task = str(_inner(log, "eval", name).get("task", ""))
+    evaluation = _inner(log, "eval", name)
+    task = str(evaluation.get("task", ""))
     results = _inner(log, "results", name)
     scores = results.get("scores")
     if not isinstance(scores, list):
@@ -82,7 +83,13 @@ def _metrics(log: dict[str, Any], name: str) -> Iterator[Metric]:
         for key, value in values.items():
             if key not in _ERRORS:
                 own = None if key in _SPREADS else error
-                yield Metric(name=".".join(filter(None, (task, title, key))), value=value, n=n, standard_error=own)
+                yield Metric(
+                    name=".".join(filter(None, (task, title, key))),
+                    value=value,
+                    n=n,
+                    standard_error=own,
+                    definition=_definition(evaluation, score),
+                )
     usage = _inner(log, "stats", name).get("model_usage") or {}
     for model, counts in mapping(usage, f"{name}: stats.model_usage").items():
         tokens = as_number(mapping(counts, f"{name}: stats.model_usage.{model:.60}").get("total_tokens"))
@@ -100,6 +107,18 @@ def _values(score: dict[str, Any], where: str) -> dict[str, float]:
             raise MetricError(f"{where}.{key:.60}.value: expected a number, got {given!r:.60}")
         values[key] = number
     return values
+
+
+def _definition(evaluation: dict[str, Any], score: dict[str, Any]) -> str | None:
+    """Which questions are asked and who judges the answers: such as "version 2, dataset gsm8k, scorer match"."""
+    dataset = evaluation.get("dataset")
+    given = {
+        "version": evaluation.get("task_version"),
+        "dataset": dataset.get("name") if isinstance(dataset, dict) else None,
+        "scorer": score.get("scorer"),
+    }
+    said = [f"{key} {value!s:.80}" for key, value in given.items() if isinstance(value, str | int) and value != ""]
+    return ", ".join(said) or None
 
 
 def _inner(log: dict[str, Any], key: str, name: str) -> dict[str, Any]:

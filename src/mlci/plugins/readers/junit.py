@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from mlci.core.documents import Direction, Metric
 from mlci.errors import MetricError
-from mlci.plugins.readers.source import Found, read_bytes
+from mlci.plugins.readers.source import Found, check_count, check_text, read_bytes
 from mlci.plugins.readers.text import as_float
 
 _MAX_BYTES = 16 * 1024 * 1024
@@ -87,7 +87,10 @@ class _Document:
             if number is not None:
                 owner = self.case if self.case is not None else "".join(self.suites[-1:])
                 # Recorded twice by one test, or by a test that was run again: the last one counts.
-                self.properties[".".join(filter(None, (owner, given.get("name"))))] = number
+                called = ".".join(filter(None, (owner, given.get("name"))))
+                check_text(called, self.name)
+                self.properties[called] = number
+                check_count(len(self.properties), self.name)
 
     def end(self, tag: str) -> None:
         self.depth -= 1

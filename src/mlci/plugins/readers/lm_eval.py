@@ -32,7 +32,7 @@ class LmEvalReader:
         return any("," in key or key.endswith(_STDERR) for key in measured)
 
     def read(self, path: Path, *, name: str) -> list[Metric]:
-        """The metrics of every task and group; versions and task hashes are not carried."""
+        """The metrics of every task and group; another version, number of shots or hash is another definition."""
         tree = mapping(read_json(path, name), name)
         found = Found(name)
         for task, results in mapping(tree.get("results"), f"{name}: results").items():
@@ -50,6 +50,7 @@ class LmEvalReader:
                         n=as_count(_inner(tree, "n-samples", task).get("effective"))
                         or as_count(_inner(results, "sample_count").get(key)),
                         standard_error=as_error(measured.get(metric + _STDERR + (f",{chosen}" if chosen else ""))),
+                        definition=_definition(tree, task),
                     )
                 )
         return found.all()
@@ -61,6 +62,17 @@ def _inner(tree: dict[str, Any], *keys: str) -> dict[str, Any]:
     for key in keys:
         said = said.get(key) if isinstance(said, dict) else None
     return said if isinstance(said, dict) else {}
+
+
+def _definition(tree: dict[str, Any], task: str) -> str | None:
+    """What decides which questions are asked, and how: such as "version 1.0, 5 shots, hash 8f3a11c09b2e"."""
+    version, shots, digest = (_inner(tree, key).get(task) for key in ("versions", "n-shot", "task_hashes"))
+    said = [
+        f"version {version!s:.40}" if isinstance(version, str | int | float) else "",
+        f"{as_count(shots)} shots" if as_count(shots) else "",
+        f"hash {digest[:12]}" if digest and isinstance(digest, str) else "",
+    ]
+    return ", ".join(filter(None, said)) or None
 
 
 def _direction(higher: object) -> Direction | None:

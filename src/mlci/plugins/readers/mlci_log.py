@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,14 @@ from typing import Any, ClassVar
 
 from mlci.core import strict_json
 from mlci.core.documents import Metric
-from mlci.core.metric import Key, thinned
+from mlci.core.metric import DIRECTIONS, Key
 from mlci.errors import DocumentError, MetricError
-from mlci.plugins.readers.source import Found
+from mlci.plugins.readers.series import Series
+from mlci.plugins.readers.source import Found, check_count
 from mlci.plugins.readers.tree import as_number
 
 _MAX_LINE = 64 * 1024
-_DIRECTIONS = ("higher", "lower")
+_MAX_LINES = 2_000_000  # some 20 seconds
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class MlciLogReader:
 
     def read(self, path: Path, *, name: str) -> list[Metric]:
         """The metrics of a log, one a (name, split, slice)."""
-        points: dict[Key, list[tuple[float, float]]] = {}
+        series: defaultdict[Key, Series] = defaultdict(Series)
         last: dict[Key, dict[str, Any]] = {}
         for number, line in _lines(path, name):
             entry = _entry(line, f"{name}, line {number}")
@@ -35,19 +38,25 @@ class MlciLogReader:
             # An attribute said once holds for the later values.
             last[key] = {**last.get(key, {}), **entry}
             if entry.get("step") is not None:
-                points.setdefault(key, []).append((entry["step"], entry["value"]))
+                series[key].add(entry["step"], entry["value"])
+            check_count(len(last), name)
         found = Found(name)
         for key, entry in last.items():
-            found.add(_metric(entry, points.get(key, [])))
+            found.add(_metric(entry, series[key].points() if key in series else ()))
         return found.all()
 
 
 def _lines(path: Path, name: str) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number in itertools.count(1):
+                line = file.readline(_MAX_LINE + 1)
+                if len(line) > _MAX_LINE:
+                    raise MetricError(f"{name}, line {number}: more than {_MAX_LINE:,} bytes")
+                if line and number > _MAX_LINES:
+                    raise MetricError(f"{name}: more than {_MAX_LINES:,} lines")
                 if not line.endswith(b"\n"):
-                    return  # torn: its writer died in the middle of it
+                    return  # the end, or torn: its writer died in the middle of it
                 if line.strip():
                     yield number, line
     except OSError as error:
@@ -56,7 +65,7 @@ def _lines(path: Path, name: str) -> Iterator[tuple[int, bytes]]:
 
 def _entry(line: bytes, name: str) -> dict[str, Any]:
     try:
-        entry = strict_json.loads(line, name=name, max_bytes=_MAX_LINE, max_depth=4, allow_nan=True)
+        entry = strict_json.loads(line, name=name, max_depth=4, allow_nan=True)
     except DocumentError as error:
         raise MetricError(error.message) from None
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -74,16 +83,16 @@ def _entry(line: bytes, name: str) -> dict[str, Any]:
         given = entry.get(field)
         if given is None:
             continue
-        if not isinstance(given, str) or (field == "direction" and given not in _DIRECTIONS):
-            expected = '"higher" or "lower"' if field == "direction" else "text"
+        if not isinstance(given, str) or (field == "direction" and given not in DIRECTIONS):
+            expected = " or ".join(f'"{word}"' for word in DIRECTIONS) if field == "direction" else "text"
             raise MetricError(
                 f"{name}: {field} of the metric {entry['name']!r}: expected {expected}, got {given!r:.60}"
             )
-        checked[field] = given
+        checked[field] = DIRECTIONS[given] if field == "direction" else given
     return checked
 
 
-def _metric(entry: dict[str, Any], points: list[tuple[float, float]]) -> Metric:
+def _metric(entry: dict[str, Any], points: tuple[tuple[float, float], ...]) -> Metric:
     return Metric(
         name=entry["name"],
         value=entry["value"],
@@ -93,5 +102,5 @@ def _metric(entry: dict[str, Any], points: list[tuple[float, float]]) -> Metric:
         slice=entry.get("slice"),
         n=int(entry["n"]) if "n" in entry else None,
         standard_error=entry.get("standard_error"),
-        series=thinned(points),
+        series=points,
     )

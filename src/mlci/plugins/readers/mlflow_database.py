@@ -104,7 +104,7 @@ def _metrics(database: sqlite3.Connection, run: str, name: str) -> list[Metric]:
             if not isinstance(step, int | float) or not isinstance(value, int | float):
                 where = f"{name}: the metric {key!s:.60}"
                 raise MetricError(f"{where}: expected numbers, got {value!r:.60} at {step!r:.20}")
-            series.add(float(step), math.nan if is_nan else _unbounded(float(value)))
+            series.add(float(step), math.nan if is_nan else unbounded(float(value)))
         found.add(Metric(name=str(key), value=series.value, series=series.points()))
     return found.all()
 
@@ -116,6 +116,6 @@ def _limited(rows: Iterable[tuple[Any, ...]], name: str) -> Iterator[tuple[Any, 
         yield row
 
 
-def _unbounded(value: float) -> float:
+def unbounded(value: float) -> float:
     """Infinity, where MLflow wrote the largest number in place of it."""
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value

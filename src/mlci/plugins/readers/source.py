@@ -29,22 +29,39 @@ class Found:
         Raises:
             MetricError: One too many, one of an endless name, or one that is there already.
         """
-        for text in (metric.name, metric.slice or "", metric.unit or ""):
-            if len(text) > _MAX_NAME:
-                said = f"{text[:40]!r}… has {len(text):,} characters, at most {_MAX_NAME} are read"
-                raise MetricError(f"{self._name}: {said}")
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                raise MetricError(f"{self._name}: {text[:40]!r} is no text: it holds half a character")
+        for text in (metric.name, metric.slice or "", metric.unit or "", metric.definition or ""):
+            check_text(text, self._name)
         if key(metric) in self._metrics:
             of = f" of {metric.slice!r}" if metric.slice else ""
             raise MetricError(f"{self._name}: the metric {metric.name!r}{of} stands twice")
-        if len(self._metrics) == _MAX_METRICS:
-            raise MetricError(f"{self._name}: more than {_MAX_METRICS:,} metrics")
+        check_count(len(self._metrics) + 1, self._name)
         self._metrics[key(metric)] = metric
 
     def all(self) -> list[Metric]:
         """What was taken."""
         return list(self._metrics.values())
+
+
+def check_text(text: str, name: str) -> None:
+    """Refuse a name that nobody could read.
+
+    Raises:
+        MetricError: It is too long, or no text.
+    """
+    if len(text) > _MAX_NAME:
+        raise MetricError(f"{name}: {text[:40]!r}… has {len(text):,} characters, at most {_MAX_NAME} are read")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise MetricError(f"{name}: {text[:40]!r} is no text: it holds half a character")
+
+
+def check_count(count: int, name: str) -> None:
+    """Refuse more metrics than are read; for readers that gather values before they know their metrics.
+
+    Raises:
+        MetricError: There are too many.
+    """
+    if count > _MAX_METRICS:
+        raise MetricError(f"{name}: more than {_MAX_METRICS:,} metrics")
 
 
 def read_bytes(path: Path, name: str, *, limit: int | None = None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from mlci.plugins.readers.source import Found, kind, read_bytes, read_json
 
 _MAX_BYTES = 512 * 1024  # of YAML and TOML: the parser of the former takes a second for 100 kB
 _MAX_DEPTH = 32
+_MAX_DOTS = 200
+_BETWEEN_DOTTED_KEYS = re.compile(r"[\n=,\[\]{}]")
 # How frameworks write what JSON has no number for.
 _NON_FINITE = {
     "nan": math.nan,
@@ -60,7 +63,7 @@ class TomlReader:
 
     def read(self, path: Path, *, name: str) -> list[Metric]:
         """The numbers of a TOML file."""
-        return _parsed(path, name, "TOML", tomllib.loads)
+        return _parsed(path, name, "TOML", _toml)
 
 
 def metrics_of(tree: object, *, name: str) -> list[Metric]:
@@ -92,9 +95,12 @@ def as_number(value: object) -> float | None:
 
 
 def as_error(value: object) -> float | None:
-    """A leaf as a standard error; None for what is none."""
+    """A leaf as a standard error; None for what is none.
+
+    Nor is 0 one: it says that all examples gave the same score, as few do by chance, and not that a mean is certain.
+    """
     number = as_number(value)
-    return number if number is not None and 0 <= number < math.inf else None
+    return number if number is not None and 0 < number < math.inf else None
 
 
 def as_count(value: object) -> int | None:
@@ -127,11 +133,18 @@ def _parsed(path: Path, name: str, format_name: str, parse: Callable[[str], obje
         return metrics_of(parse(data.decode("utf-8-sig")), name=name)
     except UnicodeDecodeError as error:
         raise MetricError(f"{name}: not UTF-8 text (byte {error.start})") from None
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError) as error:
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError, OverflowError) as error:
         said = " ".join(str(error).split())[:200]
         raise MetricError(f"{name}: not {format_name}: {said}") from None
     except RecursionError:
         raise MetricError(f"{name}: nested too deep") from None
+
+
+def _toml(text: str) -> dict[str, Any]:
+    # The parser remembers each beginning of a dotted key: of 100,000 parts that is more than a machine holds.
+    if any(part.count(".") > _MAX_DOTS for part in _BETWEEN_DOTTED_KEYS.split(text)):
+        raise ValueError(f"more than {_MAX_DOTS} dots in one key")
+    return tomllib.loads(text)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Generic, TypeVar
 
 from mlci import git
 from mlci.core.documents import Record, encode
 from mlci.errors import GitError, StoreError
-from mlci.plugins.stores import layout
-from mlci.plugins.stores.git_objects import Objects
+from mlci.plugins.stores import layout, retention
+from mlci.plugins.stores.blobs import DEPTH as BLOB_DEPTH
+from mlci.plugins.stores.blobs import ROOT as BLOBS
+from mlci.plugins.stores.blobs import pack, unpack
+from mlci.plugins.stores.blobs import path as blob_path
+from mlci.plugins.stores.git_objects import Objects, is_blob
 from mlci.plugins.stores.git_places import Place, UnsignedError, opened
-from mlci.plugins.stores.interface import Entry, Site
+from mlci.plugins.stores.interface import LIMIT, NO_BLOBS, Entry, Site
+from mlci.plugins.stores.retention import Kept, kept
+
+T = TypeVar("T")
 
 _IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "mlci"), ("EMAIL", "mlci@noreply.invalid"))
 }
-_MAX_PAUSE_S = 2.0
+_MAX_PAUSE = 8  # times what a try takes
 _FIRST_BATCH = 4  # the nearest commits usually have the record; each next batch is four times as large
+_AT_ONCE = 500  # records whose content is held at a time where all are read
 _HINTS = (
     (r"error: 403|Permission to|Write access", "The workflow needs `permissions: contents: write` to save."),
     (
@@ -33,6 +43,15 @@ _HINTS = (
     ),
     (r"declined|protected", "A rule of the server forbids the push: let mlci push to this branch."),
 )
+
+
+@dataclass(frozen=True)
+class _Change(Generic[T]):
+    """What a commit does, and what is told of it."""
+
+    told: list[T]
+    files: Mapping[str, bytes | None]  # None: removed
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,29 +72,22 @@ class GitBranchStore:
 
     branch: str = "mlci-data"
     remote: str = "origin"
-    deadline_s: float = 120.0
+    deadline_s: float = 300.0
     site: Site
     # The commit last read: one command sees one state of the branch, and fetches it once.
     _read_at: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def save(self, records: Sequence[Record]) -> list[Record]:
-        """Keep `records`, see `Store.save`."""
-        wanted = layout.by_path(records)
-        self._read_at.clear()
-        with self._opened() as place:
-            tried: dict[str, Record] = {}
-            for _ in self._until_deadline():
-                tip = place.tip()
-                changed = self._superseding(place.objects, tip, wanted)
-                if not changed:  # nothing is new, or the last try arrived although its answer was lost
-                    return list(tried.values())
-                tried = changed
-                if self._published(place, tip, changed):
-                    return list(changed.values())
-        raise StoreError(
-            f"baseline store: {self.describe()}: not saved within {self.deadline_s:.0f} s, others were first",
-            hint="Save again: it does no harm.",
-        )
+    def save(self, records: Sequence[Record], *, blobs: Mapping[str, bytes] = NO_BLOBS) -> list[Record]:
+        """Keep `records` and `blobs`, see `Store.save`."""
+        wanted, packed = layout.by_path(records), pack(blobs)
+
+        def plan(objects: Objects, tip: str | None) -> _Change[Record]:
+            new = self._superseding(objects, tip, wanted)
+            files = {path: encode(record) for path, record in new.items()} | self._lacking(objects, tip, packed)
+            names = sorted({record.name for record in new.values()})
+            return _Change(list(new.values()), files, f"Save {', '.join(names) or 'blobs'}")
+
+        return self._committed(plan)
 
     def find(self, run: str, profile: str, commits: Sequence[str]) -> Record | None:
         """The nearest record, see `Store.find`."""
@@ -85,7 +97,7 @@ class GitBranchStore:
             size = _FIRST_BATCH
             while tip and paths:
                 batch, paths = paths[:size], paths[size:]
-                found = place.objects.locate(tip, batch)
+                found = place.objects.locate(tip, batch, narrow=layout.NARROW)
                 for path in filter(found.__contains__, batch):
                     record = self._record(path, place.objects.read([found[path]])[found[path]])
                     if record is not None:
@@ -93,35 +105,114 @@ class GitBranchStore:
                 size *= 4
         return None
 
+    def history(self, run: str, profile: str, commits: Sequence[str], count: int) -> list[Record]:
+        """The nearest records, see `Store.history`: one fetch for what there is, one for the records."""
+        paths = [layout.path(run, profile, commit) for commit in commits]
+        with self._opened() as place:
+            tip = self._tip(place)
+            found = place.objects.locate(tip, paths, narrow=layout.NARROW) if tip else {}
+            nearest = [path for path in paths if path in found][:count]
+            contents = place.objects.read(found[path] for path in nearest)
+            read = [self._record(path, contents[found[path]]) for path in nearest]
+        return [record for record in read if record is not None]
+
+    def blob(self, sha256: str, *, limit: int = LIMIT) -> bytes | None:
+        """Content by its digest, see `Store.blob`."""
+        path = blob_path(sha256)
+        with self._opened() as place:
+            tip = self._tip(place)
+            found = place.objects.locate(tip, [path]) if tip else {}
+            data = place.objects.read(found.values())
+        return unpack(data[found[path]], path, limit=limit, warn=self.site.warn) if found else None
+
     def entries(self) -> Iterator[Entry]:
         """Every record, see `Store.entries`."""
         with self._opened() as place:
             tip = self._tip(place)
-            paths = place.objects.files(tip, layout.ROOT, layout.DEPTH) if tip else []
+            paths = place.objects.files(tip, layout.ROOT, layout.DEPTH) if tip else {}
         yield from filter(None, map(layout.entry, paths))
+
+    def prune(self, older_than: datetime, spare: Collection[str], *, dry_run: bool = False) -> list[Entry]:
+        """Remove what is old, see `Store.prune`: one commit on top, so that nobody's history changes."""
+        read: dict[tuple[str, str], Kept | None] = {}  # by path and object: another try reads what is new
+
+        def plan(objects: Objects, tip: str | None) -> _Change[Entry]:
+            stored = objects.files(tip, BLOBS, BLOB_DEPTH) if tip else {}
+            found = objects.files(tip, layout.ROOT, layout.DEPTH) if tip else {}
+            records = [(path, oid) for path, oid in found.items() if layout.entry(path)]
+            read.update(self._summaries(objects, [item for item in records if item not in read]))
+            known = [read[item] for item in records]
+            gone, paths = retention.outgoing(known, stored, older_than=older_than, spare=spare)
+            message = f"Prune {len(gone)} records and {len(paths) - len(gone)} blobs"
+            return _Change(gone, dict.fromkeys(paths), message)
+
+        if dry_run:
+            with self._opened() as place:
+                return plan(place.objects, place.tip()).told
+        return self._committed(plan)
 
     def describe(self) -> str:
         """The branch and its place, in words."""
         remote = self._remote()
         return f"branch {self.branch} of {remote.url}" if remote else f"local branch {self.branch}"
 
-    def _published(self, place: Place, tip: str | None, records: Mapping[str, Record]) -> bool:
-        """Move the branch on by a commit with `records`; False where somebody else was first."""
+    def _committed(self, plan: Callable[[Objects, str | None], _Change[T]]) -> list[T]:
+        """Do what `plan` finds to do at the tip, and again where somebody else moved the branch first."""
+        self._read_at.clear()
+        with self._opened() as place:
+            tip: str | None = None
+            tried: list[T] = []
+            for _ in self._until_deadline():
+                tip = place.tip(since=tip)
+                change = plan(place.objects, tip)
+                if not change.files:  # nothing is to do, or the last try arrived although its answer was lost
+                    return tried
+                tried = change.told
+                if self._published(place, tip, change.files, change.message):
+                    return tried
+        raise StoreError(
+            f"baseline store: {self.describe()}: not saved within {self.deadline_s:.0f} s, others were first",
+            hint="Do it again: it does no harm.",
+        )
+
+    def _published(self, place: Place, tip: str | None, files: Mapping[str, bytes | None], message: str) -> bool:
+        """Move the branch on by a commit; False where somebody else was first."""
         try:
-            return place.publish(_commit(place.objects, tip, records), tip)
+            return place.publish(_commit(place.objects, tip, files, message), tip)
         except UnsignedError:
             if self.site.commit_files is None:
                 raise
         # Commits that the server makes itself are signed.
-        files = {path: encode(record) for path, record in records.items()}
-        return self.site.commit_files(self.branch, tip, files, _message(records)) is not None
+        return self.site.commit_files(self.branch, tip, files, message) is not None
 
     def _superseding(self, objects: Objects, tip: str | None, wanted: Mapping[str, Record]) -> dict[str, Record]:
         """Those of `wanted` that are not in the store, or newer than what is."""
-        found = objects.locate(tip, wanted) if tip else {}
+        found = objects.locate(tip, wanted, narrow=layout.NARROW) if tip else {}
         contents = objects.read(found.values())
         stored = {path: self._record(path, contents[oid]) for path, oid in found.items()}
         return {path: new for path, new in wanted.items() if layout.supersedes(new, stored.get(path))}
+
+    def _lacking(self, objects: Objects, tip: str | None, packed: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Those of the packed blobs that are not in the store, or damaged there."""
+        found = objects.locate(tip, packed) if tip else {}
+        # What another zlib packed reads as the same.
+        others = objects.read(oid for path, oid in found.items() if not is_blob(oid, packed[path]))
+        damaged = [
+            path
+            for path, oid in found.items()
+            if oid in others and unpack(others[oid], path, limit=LIMIT, warn=self.site.warn) is None
+        ]
+        return {path: data for path, data in packed.items() if path not in found or path in damaged}
+
+    def _summaries(
+        self, objects: Objects, places: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[tuple[str, str], Kept | None]]:
+        """What retention has to know of the records at places: all are fetched at once, a few held at a time."""
+        objects.have(oid for _, oid in places)
+        for start in range(0, len(places), _AT_ONCE):
+            batch = places[start : start + _AT_ONCE]
+            contents = objects.read(oid for _, oid in batch)
+            yield from (((path, oid), kept(path, self._record(path, contents[oid]))) for path, oid in batch)
 
     def _record(self, path: str, data: bytes) -> Record | None:
         return layout.read(data, path=path, warn=self.site.warn)
@@ -134,14 +225,17 @@ class GitBranchStore:
         return tip
 
     def _until_deadline(self) -> Iterator[None]:
-        """Tries, with random pauses between them that get longer."""
+        """Tries, with random pauses between them: the longer, the longer a try takes and the more have failed."""
         deadline = time.monotonic() + self.deadline_s
-        pause_s = 0.1
-        yield
-        while time.monotonic() < deadline:
-            time.sleep(random.uniform(0, pause_s))  # noqa: S311 - only spreads writers out
-            pause_s = min(2 * pause_s, _MAX_PAUSE_S)
+        for failed in itertools.count(1):
+            began = time.monotonic()
             yield
+            ended = time.monotonic()
+            if ended >= deadline:
+                return
+            # What many writers keep busy, they or the server, is slow: those who wait longer let the others through.
+            pause_s = max(ended - began, 0.1) * min(2**failed, _MAX_PAUSE)
+            time.sleep(min(random.uniform(0, pause_s), deadline - ended))  # noqa: S311 - only spreads writers out
 
     def _remote(self) -> git.Remote | None:
         site = self.site
@@ -159,13 +253,9 @@ class GitBranchStore:
             raise StoreError(f"baseline store: {self.describe()}: {error.message}", hint=hint) from None
 
 
-def _commit(objects: Objects, parent: str | None, records: Mapping[str, Record]) -> str:
-    """A commit that adds `records` to the tree of `parent`."""
-    blobs = {path: objects.write_blob(encode(record)) for path, record in records.items()}
+def _commit(objects: Objects, parent: str | None, files: Mapping[str, bytes | None], message: str) -> str:
+    """A commit that writes `files` into the tree of `parent`, or takes them out."""
+    blobs = {path: None if data is None else objects.write_blob(data) for path, data in files.items()}
     tree = objects.graft(parent, blobs)
     parents = ("-p", parent) if parent else ()
-    return objects.git.with_variables(**_IDENTITY).run("commit-tree", tree, *parents, "-m", _message(records))
-
-
-def _message(records: Mapping[str, Record]) -> str:
-    return f"Save {', '.join(sorted({record.name for record in records.values()}))}"
+    return objects.git.with_variables(**_IDENTITY).run("commit-tree", tree, *parents, "-m", message)

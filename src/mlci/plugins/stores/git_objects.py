@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mlci.errors import GitError
 from mlci.git import Git, talk
+
+_SHA256_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -39,25 +42,54 @@ class Objects:
     # Trees that were read: `graft` follows `locate` through the same ones, and an id never changes its content.
     _known: dict[str, Tree] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def read(self, oids: Iterable[str], kind: str = "blob") -> dict[str, bytes]:
+    def read(self, oids: Iterable[str], kind: str = "blob", *, depth: int = 0) -> dict[str, bytes]:
         """The content of objects of one kind, those that are not at hand fetched together first.
+
+        Args:
+            oids: The objects.
+            kind: Others are left out.
+            depth: How many levels below them are fetched with them.
 
         Raises:
             GitError: They cannot be had.
         """
         wanted = list(dict.fromkeys(oids))
-        missing = self.missing(wanted) if self.remote else []
-        if missing:
-            self._fetch(missing)
-        found = _batch(self.git.output("cat-file", "--batch", stdin=_lines(wanted))) if wanted else ()
+        if not wanted:
+            return {}
+        self.have(wanted, depth=depth)
+        found = _batch(self.git.output("cat-file", "--batch", stdin=_lines(wanted)))
         return {oid: data for oid, actual, data in found if actual == kind}
 
-    def locate(self, root: str, paths: Iterable[str]) -> dict[str, str]:
-        """The ids of those of `paths`, all equally deep, that are files under the tree or commit `root`."""
+    def have(self, oids: Iterable[str], *, depth: int = 0) -> None:
+        """Fetch those objects that are not at hand, in one request, with `depth` levels below them.
+
+        Raises:
+            GitError: They cannot be had.
+        """
+        missing = self.missing(oids) if self.remote else []
+        if not missing:
+            return
+        done = talk(
+            self.git,
+            *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
+            *("--no-recurse-submodules", f"--filter=tree:{depth}", "--stdin", self.remote or ""),
+            stdin=_lines(missing),
+        )
+        if done.returncode != 0:
+            raise GitError(f"git fetch: {self.git.complaint(done)}")
+
+    def locate(self, root: str, paths: Iterable[str], *, narrow: int | None = None) -> dict[str, str]:
+        """The ids of those of `paths`, all equally deep, that are files under the tree or commit `root`.
+
+        Args:
+            root: Where to start.
+            paths: With forward slashes.
+            narrow: A level of folders that hold little but folders: they are fetched with those, which saves a request.
+        """
         places = {path: path.split("/") for path in paths}
-        at = dict.fromkeys(places, self._tree_of(root))
+        at = dict.fromkeys(places, self._tree_of(root)) if places else {}
         for level in range(max(map(len, places.values()), default=0)):
-            trees = self._trees(at.values())
+            trees = self._trees(at.values(), children=level == narrow)
             nodes = {path: trees.get(oid, {}).get(places[path][level]) for path, oid in at.items()}
             at = {
                 path: node.oid
@@ -66,8 +98,8 @@ class Objects:
             }
         return at
 
-    def files(self, root: str, folder: str, depth: int) -> list[str]:
-        """The sorted paths of the files `depth` levels below `folder`, a child of the commit `root`."""
+    def files(self, root: str, folder: str, depth: int) -> dict[str, str]:
+        """The files `depth` levels below `folder`, a child of the commit `root`: ids by sorted path."""
         oid = self.git.answer("rev-parse", "--verify", "--quiet", f"{root}:{folder}")
         at = {folder: oid} if oid else {}
         for level in range(1, depth + 1):
@@ -78,15 +110,15 @@ class Objects:
                 for name, node in trees.get(parent, {}).items()
                 if node.kind == ("blob" if level == depth else "tree")
             }
-        return sorted(at)
+        return dict(sorted(at.items()))
 
     def write_blob(self, data: bytes) -> str:
         """Store `data`; its id."""
         return self.git.run("hash-object", "-w", "--stdin", stdin=data)
 
-    def graft(self, root: str | None, blobs: Mapping[str, str]) -> str:
-        """The tree of `root` with blobs put in; only trees on their paths are read and made."""
-        return self._graft(self._tree_of(root) if root else None, blobs)
+    def graft(self, root: str | None, blobs: Mapping[str, str | None]) -> str:
+        """The tree of `root` with blobs put in, or None taken out; only trees on their paths are read and made."""
+        return self._graft(self._tree_of(root) if root else None, blobs) or self._made({})
 
     def missing(self, oids: Iterable[str]) -> list[str]:
         """Those of `oids` that are not at hand."""
@@ -95,47 +127,42 @@ class Objects:
         checked = offline.run("cat-file", "--batch-check", stdin=_lines(oids)).splitlines()
         return [line.removesuffix(" missing") for line in checked if line.endswith(" missing")]
 
-    def _fetch(self, oids: Iterable[str]) -> None:
-        done = talk(
-            self.git,
-            *(
-                "-c",
-                "fetch.negotiationAlgorithm=noop",
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-            ),
-            # What is asked for by its id and nothing below it.
-            *("--no-recurse-submodules", "--filter=tree:0", "--stdin", self.remote or ""),
-            stdin=_lines(oids),
-        )
-        if done.returncode != 0:
-            raise GitError(f"git fetch: {self.git.complaint(done)}")
-
-    def _graft(self, tree_oid: str | None, blobs: Mapping[str, str]) -> str:
+    def _graft(self, tree_oid: str | None, blobs: Mapping[str, str | None]) -> str | None:
+        """The tree, or None where nothing is left in it."""
         tree = dict(self._trees([tree_oid]).get(tree_oid, {})) if tree_oid else {}
-        below: dict[str, dict[str, str]] = {}
+        below: dict[str, dict[str, str | None]] = {}
+        changed: dict[str, Node | None] = {}
         for path, oid in blobs.items():
             name, _, rest = path.partition("/")
             if rest:
                 below.setdefault(name, {})[rest] = oid
             else:
-                tree[name] = Node("100644", oid)
+                changed[name] = Node("100644", oid) if oid else None
         for name, inner in below.items():
             known = tree.get(name)
-            tree[name] = Node("40000", self._graft(known.oid if known and known.kind == "tree" else None, inner))
+            made = self._graft(known.oid if known and known.kind == "tree" else None, inner)
+            changed[name] = Node("40000", made) if made else None
+        left = {name: node for name, node in {**tree, **changed}.items() if node}
+        return self._made(left) if left else None
+
+    def _made(self, tree: Tree) -> str:
         lines = (f"{node.mode} {node.kind} {node.oid}\t{name}\0" for name, node in tree.items())
         return self.git.run("mktree", "--missing", "-z", stdin="".join(lines).encode("utf-8", "surrogateescape"))
 
     def _tree_of(self, root: str) -> str:
         return self.git.run("rev-parse", "--verify", "--quiet", f"{root}^{{tree}}")
 
-    def _trees(self, oids: Iterable[str]) -> dict[str, Tree]:
+    def _trees(self, oids: Iterable[str], *, children: bool = False) -> dict[str, Tree]:
         wanted = set(oids)
-        for oid, data in self.read(wanted - self._known.keys(), "tree").items():
+        for oid, data in self.read(wanted - self._known.keys(), "tree", depth=int(children)).items():
             self._known[oid] = _parse(data, len(oid) // 2)
         return {oid: self._known[oid] for oid in wanted & self._known.keys()}
+
+
+def is_blob(oid: str, data: bytes) -> bool:
+    """Whether a blob with this content has that id."""
+    named = hashlib.sha256 if len(oid) == _SHA256_DIGITS else hashlib.sha1
+    return named(b"blob %d\0%s" % (len(data), data)).hexdigest() == oid
 
 
 def _lines(oids: Iterable[str]) -> bytes:

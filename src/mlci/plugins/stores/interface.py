@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 from mlci.core.documents import Record
+
+LIMIT = 1024**3  # bytes of a blob
+NO_BLOBS: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -20,9 +25,9 @@ class Entry:
 
 
 class CommitFiles(Protocol):
-    """Adds files to a branch in one commit that the server signs."""
+    """Writes files of a branch, and removes those given as None, in one commit that the server signs."""
 
-    def __call__(self, branch: str, parent: str | None, files: Mapping[str, bytes], message: str) -> str | None:
+    def __call__(self, branch: str, parent: str | None, files: Mapping[str, bytes | None], message: str) -> str | None:
         """The commit, or None where the branch is no longer at `parent` (None: the branch does not exist)."""
         ...
 
@@ -49,10 +54,10 @@ class Site:
 
 
 class Store(Protocol):
-    """Keeps one record a (run, profile, commit).
+    """Keeps one record a (run, profile, commit), and blobs: content that records name by its sha256.
 
     A store is a frozen dataclass whose fields are its options, and `site`. Every method raises StoreError
-    when the place cannot be reached or refuses; a damaged record is skipped with a line to `site.warn`.
+    when the place cannot be reached or refuses; a damaged record or blob is skipped with a line to `site.warn`.
     """
 
     name: ClassVar[str]
@@ -62,11 +67,12 @@ class Store(Protocol):
         """Where mlci runs."""
         ...
 
-    def save(self, records: Sequence[Record]) -> list[Record]:
-        """Keep `records`, all or none; of two of one (run, profile, commit) the newer wins.
+    def save(self, records: Sequence[Record], *, blobs: Mapping[str, bytes] = NO_BLOBS) -> list[Record]:
+        """Keep `records` and, by its sha256, each content of `blobs`, all or none.
 
-        Newer is the higher run id, then attempt, then the later creation; what CI measured is newer than
-        what a laptop did. Idempotent. Returns those that are in the store now and were not, or differed.
+        Of two records of one (run, profile, commit) the newer wins: the higher run id, then attempt, then the later
+        creation; what CI measured is newer than what a laptop did. A blob is written once. Idempotent. Returns the
+        records that are in the store now and were not, or differed.
         """
         ...
 
@@ -74,8 +80,32 @@ class Store(Protocol):
         """The record of the first of `commits` that has one."""
         ...
 
+    def history(self, run: str, profile: str, commits: Sequence[str], count: int) -> list[Record]:
+        """The records of the first `count` of `commits` that have one, in their order, damaged ones left out."""
+        ...
+
+    def blob(self, sha256: str, *, limit: int = LIMIT) -> bytes | None:
+        """The content of that digest, checked; None where there is none, or none of at most `limit` bytes."""
+        ...
+
     def entries(self) -> Iterator[Entry]:
         """Every stored record, in the order of their paths."""
+        ...
+
+    def prune(self, older_than: datetime, spare: Collection[str], *, dry_run: bool = False) -> list[Entry]:
+        """Remove the records created before `older_than`, and the blobs that no other record names.
+
+        The last record of each (run, profile) and the records of the commits `spare` stay. Idempotent; readers
+        and writers may be at work meanwhile.
+
+        Args:
+            older_than: With a time zone.
+            spare: Whole ids of commits.
+            dry_run: Only say what would go.
+
+        Returns:
+            The records that went.
+        """
         ...
 
     def describe(self) -> str:

@@ -12,6 +12,7 @@ from mlci.plugins.stores.interface import Entry
 
 ROOT = "runs"
 DEPTH = 4  # levels from there to a record
+NARROW = 2  # the level of a path at which there is little but folders: a run's, of its profiles
 
 _NAME = r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{0,63}"
 _COMMIT = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
@@ -87,16 +88,21 @@ def supersedes(new: Record, old: Record | None) -> bool:
     return old is None or (_age(new) >= _age(old) and encode(new) != encode(old))
 
 
+def created(record: Record) -> datetime | None:
+    """When `record` was made, with a time zone; None where what it says is no date."""
+    try:
+        said = datetime.fromisoformat(record.origin.created_at)
+    except ValueError:
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
+
+
 def _age(record: Record) -> tuple[int, int, datetime]:
     """Sorts by run id and attempt, then by time; what CI measured comes after what a laptop did."""
     origin = record.origin
     run_id = origin.run_id or ""
-    try:
-        created = datetime.fromisoformat(origin.created_at)
-    except ValueError:
-        created = datetime(1, 1, 1, tzinfo=UTC)
     return (
         int(run_id) if re.fullmatch(r"[0-9]{1,20}", run_id) else -1,
         origin.run_attempt or 0,
-        created if created.tzinfo else created.replace(tzinfo=UTC),
+        created(record) or datetime(1, 1, 1, tzinfo=UTC),
     )

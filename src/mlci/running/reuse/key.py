@@ -17,6 +17,7 @@ from mlci.config import Config, Run
 from mlci.core.documents import Environment
 from mlci.core.redaction import find_secrets
 from mlci.plugins.executors.interface import Job
+from mlci.running import outputs
 from mlci.running.reuse import code, installed
 from mlci.running.reuse.imports import Modules
 
@@ -95,6 +96,7 @@ def _parts(request: Request) -> dict[str, str]:
         **{f"parameter {name}": text for name, (text, secret) in _given(request).items() if not secret},
         **({"seed": str(request.seed)} if request.seed is not None else {}),
         **{_called(name): digest for name, digest in request.inputs.items() if not _is_own(run, name)},
+        **({"metrics of dvc.yaml": " ".join(named)} if (named := outputs.named_by_dvc(run.table, run.cwd)) else {}),
         **{f"module {path}": digest for path, digest in modules.used_by([piece.source for piece in pieces]).items()},
         "python": environment.python or "",
         "implementation": environment.implementation or "",

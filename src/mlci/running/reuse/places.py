@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os.path
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlci import userlib
 from mlci.config import Config, Run
 from mlci.plugins.executors.interface import Job
-from mlci.running.outputs import declared
+from mlci.running.known import PLACES, matches
+from mlci.running.outputs import taken
 from mlci.running.reuse import code
 
 _SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc", "/proc", "/sys", "/dev", "/run", "/var/lib")
@@ -31,6 +32,7 @@ class Places:
     cwd: str
     inputs: frozenset[str]  # declared: files, or folders that DVC tracks
     outputs: tuple[tuple[str, ...], ...]  # patterns, relative to `cwd`, in parts
+    folders: tuple[tuple[str, ...], ...]  # those of them whose folders hold nothing but outputs
     own: tuple[str, ...]  # what mlci gives to the run
     hidden: tuple[str, ...]  # what mlci keeps beside it
     scratch: tuple[str, ...]  # whatever is written there is gone, or no result
@@ -57,12 +59,15 @@ class Places:
             named |= {run.cwd / word for word in code.named(run, job.argv)}
         python = Path(job.python or "")
         temporary = [job.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+        patterns = taken(run.table, run.cwd)
         checkpoint = [str(run.cwd / run.table.checkpoint)] if run.table.checkpoint else []
         return cls(
             repository=os.path.realpath(config.repository),
             cwd=cwd,
             inputs=frozenset(os.path.realpath(path) for path in named),
-            outputs=tuple(Path(os.path.normpath(pattern)).parts for pattern in declared(run.table)),
+            outputs=_parts(patterns),
+            # A known place in any folder at all says nothing about a folder.
+            folders=_parts(pattern for pattern in patterns if not (pattern in PLACES and pattern.startswith("*"))),
             own=_real(job.outputs, Path(userlib.__file__).parent),
             hidden=_real(*hidden),
             scratch=_real(*filter(None, temporary), tempfile.gettempdir(), "/dev/shm", *checkpoint),  # noqa: S108
@@ -75,12 +80,12 @@ class Places:
 
     def is_output(self, path: str) -> bool:
         """Whether a declared output is called so."""
-        return any(_matches(self._parts(path), pattern) for pattern in self.outputs)
+        return any(matches(self._parts(path), pattern) for pattern in self.outputs)
 
     def leads_to_output(self, folder: str) -> bool:
         """Whether declared outputs may lie below a folder."""
         parts = self._parts(folder)
-        return any(_matches(parts, pattern[: len(parts)]) for pattern in self.outputs if len(pattern) > len(parts))
+        return any(matches(parts, pattern[:end]) for pattern in self.folders for end in range(len(pattern)))
 
     def _parts(self, path: str) -> tuple[str, ...]:
         return Path(os.path.relpath(path, self.cwd)).parts
@@ -99,15 +104,10 @@ def within(path: str, folders: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(folder + os.sep) for folder in folders)
 
 
+def _parts(patterns: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(Path(os.path.normpath(pattern)).parts for pattern in patterns)
+
+
 def _real(*paths: Path | str) -> tuple[str, ...]:
     found = dict.fromkeys(os.path.realpath(path) for path in paths)
     return tuple(path for path in found if path != os.sep)  # "/" would be everything
-
-
-def _matches(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """As `Path.glob`: "**" stands for any number of folders, "*" for what is within one."""
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(_matches(path[start:], pattern[1:]) for start in range(len(path) + 1))
-    return bool(path) and fnmatch.fnmatchcase(path[0], pattern[0]) and _matches(path[1:], pattern[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,14 +100,14 @@ class Reuse:
             reasons = keys.changes(nearest.parts, key.parts)
         return Miss(reasons or ("no result of it is kept",))
 
-    def keep(self, key: Key, result: RunResult, *, log: Path, before: Mapping[Path, outputs.Stamp]) -> str | None:
+    def keep(self, key: Key, result: RunResult, *, log: Path, collected: outputs.Collected) -> str | None:
         """Keep a result, its executed notebook, log and outputs, if nothing stands against using it again.
 
         Args:
             key: As it was before the run.
             result: What came of it; only one that succeeded is kept.
             log: What `observe_environ` had its processes write.
-            before: What `outputs.snapshot` saw before the run.
+            collected: What the run left behind.
 
         Returns:
             One line for the user where it succeeded and is not kept.
@@ -116,10 +116,12 @@ class Reuse:
             return None
         seen = observed.read(log, self._places(key))
         warning = seen.warning or _started_blind(key) or self._moved(key, seen)
+        if collected.doubtful:
+            warning = warning or "not kept for reuse: what it wrote is not all known; name it in `metrics`"
         if warning:
             return warning
         try:
-            return self._write(key, result, seen.dependencies, log=log, before=before)
+            return self._write(key, result, seen.dependencies, log=log, produced=collected.written)
         except OSError as error:
             return f"not kept for reuse: {self.folder.name} cannot be written: {error.strerror}"
         except UnicodeEncodeError:
@@ -150,12 +152,10 @@ class Reuse:
         dependencies: tuple[observed.Dependency, ...],
         *,
         log: Path,
-        before: Mapping[Path, outputs.Stamp],
+        produced: Sequence[Path],
     ) -> str | None:
         request = key.request
         cwd = request.run.cwd
-        now = outputs.snapshot(cwd, outputs.declared(request.run.table))
-        produced = [path for path, stamp in now.items() if before.get(path) != stamp]
         kept = [path for path in sorted(request.job.outputs.rglob("*")) if path.is_file() and path != log]
         total = sum(path.stat().st_size for path in [*produced, *kept])
         if total > self.max_bytes:

@@ -12,7 +12,7 @@ from mlci.core.documents import Metric
 from mlci.plugins import registry
 from mlci.plugins.readers.interface import HEAD
 from mlci.running import known
-from mlci.running.outputs import reader_of
+from mlci.running.formats import reader_of
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs/reference/formats.md").read_text(encoding="utf-8")
@@ -34,7 +34,9 @@ CARRIED = {
     "slice": "slices",
     "n": "n",
     "standard_error": "standard error",
+    "samples": "samples",
     "series": "series",
+    "definition": "definition",
 }
 
 
@@ -96,3 +98,21 @@ def test_page__says_what_a_format_carries(name: str) -> None:
 def test_page__lists_the_places_of_auto() -> None:
     [listed] = re.findall(r"^```text\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)
     assert listed.split() == list(known.PLACES)
+
+
+def test_page__says_which_samples_frameworks_wrote_at_which_version() -> None:
+    section = PAGE.partition("## Where the samples come from")[2]
+    pinned = re.compile(r"([A-Za-z][\w-]*)(?:==|@)(\d[\d.]*\d)")
+    versions = [pinned.findall(path.read_text(encoding="utf-8")) for path in FIXTURES.glob("generate_*.py")]
+    assert all(versions)
+    listed = re.findall(r"([A-Za-z][\w-]*)\s(\d[\d.]*\d)[,.]", section)
+    assert set(listed) == {version for found in versions for version in found}
+
+
+def test_page__says_which_samples_are_made_by_hand() -> None:
+    written = "".join(path.read_text(encoding="utf-8").partition("\n")[0] for path in FIXTURES.glob("generate_*.py"))
+    scripts = {path.stem.removeprefix("generate_").replace("_", "-") for path in FIXTURES.glob("generate_*.py")}
+    folders = {path.name for path in FIXTURES.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    section = PAGE.partition("Written by hand")[2]
+    by_hand = {name for name in folders if f"`{name}`" in section}
+    assert by_hand == {name for name in folders if name not in scripts and f"{name}/" not in written}

@@ -47,8 +47,16 @@ def read(tmp_path: Path, data: bytes) -> list[Metric]:
 @pytest.mark.parametrize("path", [ARCHIVE, DOCUMENT])
 def test_read__what_inspect_ai_writes(path: Path) -> None:
     assert InspectReader().read(path, name="log") == [
-        Metric(name="arithmetic.match.accuracy", value=0.75, n=4, standard_error=0.25),
-        Metric(name="arithmetic.includes.accuracy", value=0.75, n=4, standard_error=0.25),
+        *(
+            Metric(
+                name=f"arithmetic.{scorer}.accuracy",
+                value=0.75,
+                n=4,
+                standard_error=0.25,
+                definition=f"version 0, scorer {scorer}",
+            )
+            for scorer in ("match", "includes")
+        ),
         Metric(name="arithmetic.total_tokens", value=28, direction="lower", unit="tokens", slice="model=mockllm/model"),
     ]
 
@@ -57,11 +65,24 @@ def test_read__an_error_belongs_to_the_means_of_its_scorer(tmp_path: Path) -> No
     found = read(
         tmp_path, packed(log(score(mean=0.5, std=0.2, bootstrap_stderr=0.03, stderr=0.1), score("f1", f1=0.5)))
     )
-    assert found == [
-        Metric(name="sums.match.mean", value=0.5, n=40, standard_error=0.1),
-        Metric(name="sums.match.std", value=0.2, n=40),
-        Metric(name="sums.f1.f1", value=0.5, n=40),
+    assert [(metric.name, metric.n, metric.standard_error) for metric in found] == [
+        ("sums.match.mean", 40, 0.1),
+        ("sums.match.std", 40, None),
+        ("sums.f1.f1", 40, None),
     ]
+
+
+def test_read__an_error_of_0_is_none(tmp_path: Path) -> None:
+    [metric] = read(tmp_path, log(score(accuracy=1.0, stderr=0.0)))
+    assert (metric.value, metric.standard_error) == (1.0, None)
+
+
+def test_read__task_data_and_scorer_are_the_definition(tmp_path: Path) -> None:
+    task = {"task": "sums", "task_version": "2-A", "dataset": {"name": "gsm8k", "location": "/somewhere/gsm8k"}}
+    [metric] = read(tmp_path, log(score(accuracy=1.0), eval=task))
+    assert metric.definition == "version 2-A, dataset gsm8k, scorer match"
+    [metric] = read(tmp_path, log(score(accuracy=1.0), eval={"task": "sums", "task_version": [], "dataset": "gsm8k"}))
+    assert metric.definition == "scorer match"
 
 
 def test_read__scores_of_one_name_are_told_apart_by_their_reducers(tmp_path: Path) -> None:

@@ -96,12 +96,16 @@ def test_read__a_document_type_is_refused(tmp_path: Path, document: str, encodin
         ('<testsuite tests="many"/>', "tests of a <testsuite>: expected a number, got 'many'"),
         (f"<testsuite>{properties(('x' * 10_000_000, '1'))}</testsuite>", "'x{40}'… has 10,000,000 characters"),
         (
+            f'<testsuite><testcase name="{"x" * 100_000}">{properties(("a", "1"))}</testcase></testsuite>',
+            "'x{40}'… has 100,002 characters",
+        ),
+        (
             "<testsuite>" + properties(*((f"m{index}", "1") for index in range(10_001))) + "</testsuite>",
             "more than 10,000 metrics",
         ),
         ("<testsuite>" + " " * 17 * 1024 * 1024, "larger than 16,777,216 bytes"),
     ],
-    ids=["deep", "root", "cut", "json", "entity", "encoding", "bytes", "count", "long", "many", "large"],
+    ids=["deep", "root", "cut", "json", "entity", "encoding", "bytes", "count", "long", "owner", "many", "large"],
 )
 def test_read__what_is_refused(tmp_path: Path, document: str | bytes, said: str) -> None:
     with pytest.raises(MetricError, match=f"^tests: {said}"):

@@ -29,7 +29,10 @@ def test_read__what_the_harness_says_of_its_tasks() -> None:
     colours = found["colours.acc"]
     assert (round(colours.value, 4), colours.n, colours.direction) == (0.5833, 12, "higher")
     assert colours.standard_error == pytest.approx(0.1486, abs=1e-4)
-    assert (found["spelling.ter,strict"].value, found["spelling.ter,strict"].direction) == (100.0, "lower")
+    assert colours.definition == "version 1.0"
+    spelling = found["spelling.ter,strict"]
+    # All of them scored 0: no error is said, for other questions would not all score 0.
+    assert (spelling.value, spelling.direction, spelling.standard_error) == (100.0, "lower", None)
 
 
 def test_read__a_group_has_the_sum_of_its_samples() -> None:
@@ -47,6 +50,16 @@ def test_read__a_group_has_the_sum_of_its_samples() -> None:
         ),
         ({"results": {"arc": {"acc,none": 0.5, "acc_stderr,none": "N/A"}}}, Metric(name="arc.acc", value=0.5)),
         ({"results": {"arc": {"acc,none": 0.5, "acc_stderr,none": -1}}}, Metric(name="arc.acc", value=0.5)),
+        ({"results": {"arc": {"acc,none": 1.0, "acc_stderr,none": 0.0}}}, Metric(name="arc.acc", value=1.0)),
+        (
+            {
+                "results": {"arc": {"acc,none": 0.5}},
+                "versions": {"arc": [1]},
+                "n-shot": 5,
+                "task_hashes": {"arc": None},
+            },
+            Metric(name="arc.acc", value=0.5),
+        ),
         (
             {"results": {"g": {"acc,none": 0.5}}, "higher_is_better": {"g": {"acc": None}}, "n-samples": {"g": None}},
             Metric(name="g.acc", value=0.5),
@@ -89,3 +102,21 @@ def test_read__what_is_refused(tmp_path: Path, text: str, said: str) -> None:
 def test_recognises__by_the_keys_of_a_task(head: bytes, taken: bool) -> None:
     assert LmEvalReader.recognises(PurePath("results_2026.json"), head) is taken
     assert not LmEvalReader.recognises(PurePath("results.txt"), head)
+
+
+@pytest.mark.parametrize(
+    ("said", "definition"),
+    [
+        ({"versions": {"arc": 2.0}}, "version 2.0"),
+        ({"versions": {"arc": "Yaml"}, "n-shot": {"arc": 0}}, "version Yaml"),
+        (
+            {"versions": {"arc": 1}, "n-shot": {"arc": 25}, "task_hashes": {"arc": "8f3a11c09b2e" + "0" * 52}},
+            "version 1, 25 shots, hash 8f3a11c09b2e",
+        ),
+        ({"task_hashes": {"arc": "8f3a11c09b2e"}}, "hash 8f3a11c09b2e"),
+    ],
+)
+def test_read__what_a_task_asks_is_its_definition(tmp_path: Path, said: dict[str, Any], definition: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"results": {"arc": {"acc,none": 0.5}}, **said}))
+    assert read(path)["arc.acc"].definition == definition

@@ -6,6 +6,7 @@ import pytest
 
 from mlci.core.documents import Metric
 from mlci.errors import MetricError
+from mlci.plugins.readers import mlci_log
 from mlci.plugins.readers.mlci_log import MlciLogReader
 
 
@@ -28,6 +29,12 @@ def test_read__attributes_said_once_hold_for_later_values(tmp_path: Path) -> Non
     assert read(tmp_path, text) == [
         Metric(name="wer", value=0.5, direction="lower", unit="%", n=10, standard_error=0.1)
     ]
+
+
+@pytest.mark.parametrize(("said", "meant"), [("maximize", "higher"), ("minimize", "lower"), ("lower", "lower")])
+def test_read__directions_in_either_words(tmp_path: Path, said: str, meant: str) -> None:
+    [metric] = read(tmp_path, f'{{"name": "gain", "value": 1, "direction": "{said}"}}\n')
+    assert metric.direction == meant
 
 
 def test_read__splits_and_slices_are_metrics_of_their_own(tmp_path: Path) -> None:
@@ -59,15 +66,29 @@ def test_read__a_torn_last_line_is_left_out(tmp_path: Path) -> None:
         ('{"name": "a", "value": 1, "step": []}', "line 2: step of the metric 'a': expected a number"),
         (
             '{"name": "a", "value": 1, "direction": "up"}',
-            'line 2: direction of the metric \'a\': expected "higher" or "lower"',
+            'line 2: direction of the metric \'a\': expected "higher" or "lower" or "maximize" or "minimize"',
         ),
         ('{"name": "a", "value": 1, "split": 3}', "line 2: split of the metric 'a': expected text, got 3"),
-        ('{"name": "' + "a" * 70_000 + '", "value": 1}', "line 2: 70,0.. bytes, at most 65,536 are read"),
+        ('{"name": "' + "a" * 70_000 + '", "value": 1}', "line 2: more than 65,536 bytes"),
     ],
 )
 def test_read__what_is_refused_names_the_line(tmp_path: Path, line: str, said: str) -> None:
     with pytest.raises(MetricError, match=f"^log_metric, {said}"):
         read(tmp_path, f'{{"name": "ok", "value": 1}}\n{line}\n')
+
+
+def test_read__steps_gone_over_once_more_replace_the_first(tmp_path: Path) -> None:
+    text = "".join(
+        f'{{"name": "loss", "value": {value}, "step": {step}}}\n' for step, value in ((0, 9), (1, 8), (1, 7))
+    )
+    assert read(tmp_path, text) == [Metric(name="loss", value=7, series=((0.0, 9.0), (1.0, 7.0)))]
+
+
+def test_read__more_lines_than_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlci_log, "_MAX_LINES", 2)
+    assert len(read(tmp_path, '{"name": "a", "value": 1}\n' * 2)) == 1
+    with pytest.raises(MetricError, match=r"^log_metric: more than 2 lines$"):
+        read(tmp_path, '{"name": "a", "value": 1}\n' * 3)
 
 
 def test_read__an_n_that_is_no_number_of_examples(tmp_path: Path) -> None:

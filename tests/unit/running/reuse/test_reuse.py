@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from fakes.reuse import Scene, scene
 from mlci.core.documents import RunResult, decode, encode
 from mlci.errors import UsageError
+from mlci.running.outputs import Collected
 from mlci.running.reuse import Miss
 from mlci.running.reuse.entries import Entry
 
@@ -80,7 +82,7 @@ def test_take__a_kept_result_is_taken_any_number_of_times_and_not_kept_anew(tmp_
     for _ in range(2):
         result = made.take()
         assert isinstance(result, RunResult)
-        assert made.reuse().keep(key, result, log=made.outputs / "observed.log", before={}) is None
+        assert made.reuse().keep(key, result, log=made.outputs / "observed.log", collected=Collected()) is None
     assert len(entries(made)) == 1
 
 
@@ -213,7 +215,7 @@ def test_keep__an_input_that_somebody_changed_meanwhile(tmp_path: Path) -> None:
     log.write_text("start python\n")
     made.write(data__csv="new\n")
     fresh = decode(encode(result).replace(b'"reused": true', b'"reused": false'), RunResult, name="it")
-    said = made.reuse().keep(key, fresh, log=log, before={})
+    said = made.reuse().keep(key, fresh, log=log, collected=Collected())
     assert said == "not kept for reuse: data.csv was changed while it ran"
 
 
@@ -412,3 +414,57 @@ def test_entry__reads_back_as_it_was_written(tmp_path: Path) -> None:
     made.execute()
     data = entries(made)[0].read_bytes()
     assert encode(decode(data, Entry, name="it")) == data
+
+
+UNDECLARED = """
+import json, os
+os.makedirs("runs/fit", exist_ok=True)
+with open("metrics.json", "w") as file:
+    json.dump({"accuracy": 0.9}, file)
+with open("runs/fit/results.csv", "w") as file:
+    file.write("epoch,loss\\n1,0.5\\n")
+"""
+
+
+def test_take__known_places_that_nothing_declares_are_back_too(tmp_path: Path) -> None:
+    made = scene(tmp_path, train__py=UNDECLARED)
+    assert made.execute() is None
+    (made.folder / "metrics.json").unlink()
+    shutil.rmtree(made.folder / "runs")
+    taken = made.take()
+    assert isinstance(taken, RunResult)
+    assert {metric.name: metric.value for metric in taken.metrics} == {"accuracy": 0.9, "loss": 0.5}
+    assert json.loads((made.folder / "metrics.json").read_text()) == {"accuracy": 0.9}
+    assert (made.folder / "runs/fit/results.csv").exists()
+
+
+def test_keep__what_no_metrics_may_be_read_from_is_no_output(tmp_path: Path) -> None:
+    said = scene(tmp_path, "inputs = []\nmetrics = []\n", train__py=UNDECLARED).execute()
+    assert said is not None
+    assert said.startswith("not kept for reuse: writes metrics.json, ")
+
+
+def test_keep__not_where_another_run_may_have_written(tmp_path: Path) -> None:
+    made = scene(tmp_path, train__py=UNDECLARED)
+    assert made.execute() is None
+    log = made.outputs / "observed.log"
+    result = RunResult(name="train", profile="default", status="succeeded")
+    said = made.reuse().keep(made.key(), result, log=log, collected=Collected(doubtful=True))
+    assert said == "not kept for reuse: what it wrote is not all known; name it in `metrics`"
+
+
+def test_take__not_where_dvc_names_other_metrics(tmp_path: Path) -> None:
+    made = scene(tmp_path, train__py=UNDECLARED)
+    assert made.execute() is None
+    made.write(dvc__yaml="metrics: [scores.json]\n")
+    assert made.reasons() == ("metrics of dvc.yaml is new",)
+    made.table += "metrics = []\n"
+    assert "metrics of dvc.yaml is new" not in made.reasons()
+
+
+def test_take__a_folder_that_was_listed_though_it_may_hold_metrics(tmp_path: Path) -> None:
+    made = scene(tmp_path, train__py=f"import os\nos.listdir('.')\n{UNDECLARED}")
+    assert made.execute() is None
+    assert made.hit()
+    (made.folder / "more").mkdir()
+    assert made.reasons() == ("the names in . changed",)

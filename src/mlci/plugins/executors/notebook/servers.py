@@ -22,7 +22,7 @@ _READY_S = 120.0
 _MAX_SERVERS = 8
 _LONGEST = 60  # of the system's limit of 107 characters
 # What differs from execution to execution, and no library reads when it is imported.
-_PER_EXECUTION = ("MLCI_", "CUDA_VISIBLE_DEVICES")
+_PER_EXECUTION = ("MLCI_", "CUDA_VISIBLE_DEVICES", "MLFLOW_RUN_CONTEXT")
 
 _Key = tuple[str, tuple[str, ...], frozenset[tuple[str, str]], str]
 
