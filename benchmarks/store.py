@@ -1,6 +1,6 @@
 """What reading a baseline costs beside 10 records on the data branch, and beside 10,000.
 
-    python benchmarks/store.py                   about two minutes
+    python benchmarks/store.py                   about a minute and a half
     python benchmarks/store.py --records 1000 --rounds 5
 
 Git's own server over HTTP on loopback serves both branches, one commit a record, each record of about 8 kB with

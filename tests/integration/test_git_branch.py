@@ -84,7 +84,7 @@ def save_at_once(folders: list[Path], server_url: str = "", token: str = "") -> 
     places = [f"{number}:{folder}" for number, folder in enumerate(folders)]
     writers = [
         subprocess.Popen([sys.executable, "-c", SAVE_ALL, server_url, token, *places[first::PROCESSES]], env=environ)
-        for first in range(PROCESSES)
+        for first in range(min(PROCESSES, len(places)))
     ]
     assert {writer.wait() for writer in writers} == {0}
 
@@ -112,7 +112,7 @@ def test_save__one_shallow_clone_many_times_at_once(clone: Repository, server: G
     assert {".git/shallow", ".git/refs/stash", ".git/index", ".git/config", ".git/HEAD"} <= before.keys()
     server.tokens[TOKEN] = WRITE
     save_at_once([mine.folder] * (PROCESSES // 2), server.url, TOKEN)
-    assert len(list(store(mine, server, TOKEN).entries())) == PROCESSES
+    assert len(list(store(mine, server, TOKEN).entries())) == PROCESSES // 2
     assert fingerprint(mine.folder) == before
     assert holding(tmp_path, TOKEN) == []
 

@@ -33,6 +33,7 @@ _IDENTITY = {
     for what, value in (("NAME", "mlci"), ("EMAIL", "mlci@noreply.invalid"))
 }
 _MAX_PAUSE = 8  # times what a try takes
+_MAX_PAUSE_S = 15.0
 _FIRST_BATCH = 4  # the nearest commits usually have the record; each next batch is four times as large
 _AT_ONCE = 500  # records whose content is held at a time where all are read
 _HINTS = (
@@ -234,8 +235,8 @@ class GitBranchStore:
             if ended >= deadline:
                 return
             # What many writers keep busy, they or the server, is slow: those who wait longer let the others through.
-            pause_s = max(ended - began, 0.1) * min(2**failed, _MAX_PAUSE)
-            time.sleep(min(random.uniform(0, pause_s), deadline - ended))  # noqa: S311 - only spreads writers out
+            pause_s = min(max(ended - began, 0.1) * min(2**failed, _MAX_PAUSE), _MAX_PAUSE_S, deadline - ended)
+            time.sleep(random.uniform(0, pause_s))  # noqa: S311 - only spreads writers out
 
     def _remote(self) -> git.Remote | None:
         site = self.site

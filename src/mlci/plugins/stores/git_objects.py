@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlci.errors import GitError
@@ -54,11 +54,12 @@ class Objects:
             GitError: They cannot be had.
         """
         wanted = list(dict.fromkeys(oids))
-        if not wanted:
-            return {}
-        self.have(wanted, depth=depth)
-        found = _batch(self.git.output("cat-file", "--batch", stdin=_lines(wanted)))
-        return {oid: data for oid, actual, data in found if actual == kind}
+        found = self._at_hand(wanted)
+        lacking = [oid for oid in wanted if oid not in found]
+        if lacking and self.remote:
+            self.have(lacking, depth=depth)
+            found |= self._at_hand(lacking)
+        return {oid: data for oid, (actual, data) in found.items() if actual == kind}
 
     def have(self, oids: Iterable[str], *, depth: int = 0) -> None:
         """Fetch those objects that are not at hand, in one request, with `depth` levels below them.
@@ -122,10 +123,18 @@ class Objects:
 
     def missing(self, oids: Iterable[str]) -> list[str]:
         """Those of `oids` that are not at hand."""
-        # Without the remote in its configuration git only looks; with it, it would fetch them one by one.
-        offline = Git(self.git.folder, self.git.environ, variables=self.git.variables)
-        checked = offline.run("cat-file", "--batch-check", stdin=_lines(oids)).splitlines()
+        checked = self._offline.run("cat-file", "--batch-check", stdin=_lines(oids)).splitlines()
         return [line.removesuffix(" missing") for line in checked if line.endswith(" missing")]
+
+    def _at_hand(self, oids: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+        """Kind and content of those objects that are."""
+        output = self._offline.output("cat-file", "--batch", stdin=_lines(oids)) if oids else b""
+        return {oid: (kind, data) for oid, kind, data in _batch(output)}
+
+    @property
+    def _offline(self) -> Git:
+        # Without the remote in its configuration git only looks; with it, it would fetch objects one by one.
+        return Git(self.git.folder, self.git.environ, variables=self.git.variables)
 
     def _graft(self, tree_oid: str | None, blobs: Mapping[str, str | None]) -> str | None:
         """The tree, or None where nothing is left in it."""
