@@ -24,8 +24,8 @@ from scipy import stats
 
 from mlci.core.comparison import Baseline, compare
 from mlci.core.documents import Direction, Metric, Origin, Record, Rule
+from mlci.core.estimates import ExampleNoise
 from mlci.core.metric import Key
-from mlci.core.statistics import ExampleNoise
 from mlci.core.threshold import GateSettings
 
 Floats = NDArray[np.float64]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from mlci.config import size
 from mlci.config.tables import PredictionsTable
 from mlci.core.documents import Metric, PredictionsFile, Record, digest
+from mlci.core.estimates import ExampleNoise
 from mlci.core.metric import Key, key
 from mlci.core.prediction_files import MAX_BYTES
-from mlci.core.statistics import ExampleNoise
 from mlci.errors import ConfigError, MetricError, StoreError
 from mlci.project import Project
 

@@ -92,7 +92,8 @@ def test_from_run__predictions_of_a_fork_are_compared_example_by_example(team: S
     store.save([msgspec.structs.replace(before, origin=newer)], blobs={digest(content): content})
     content, now = predictions(15)
     record = msgspec.structs.replace(now, origin=msgspec.structs.replace(now.origin, commit=team.merge))
-    team.ran(zipped(record__json=record_file(record), **{place.format(digest=digest(content)): content}))
+    files: dict[str, Any] = {place.format(digest=digest(content)): content}
+    team.ran(zipped(record__json=record_file(record), **files))
     report(team)
     assert "deterministic, 1,000 examples" in team.comments[0]
 

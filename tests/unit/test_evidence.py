@@ -16,8 +16,8 @@ from fakes.records import record
 from fakes.repositories import ENVIRON, repository
 from mlci.actions import Actions
 from mlci.core.documents import Metric, PredictionsFile, Record, digest
+from mlci.core.estimates import ExampleNoise
 from mlci.core.metric import Key, combine_seeds
-from mlci.core.statistics import ExampleNoise
 from mlci.evidence import examples, kept_predictions
 from mlci.project import Invocation, Project
 from mlci.running.predicted import metrics_of_file

@@ -19,10 +19,10 @@ from mlci.core.documents import (
     Record,
     Rule,
 )
+from mlci.core.estimates import ExampleNoise
 from mlci.core.judging import Case, Ruling, judge
 from mlci.core.metric import Key, infer_direction, key
 from mlci.core.noise import Noise, noise
-from mlci.core.statistics import ExampleNoise
 from mlci.core.threshold import GateSettings, choose, difference, in_words, names
 
 Tiers = Sequence[Sequence[Rule]]

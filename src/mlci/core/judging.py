@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlci.core import statistics
+from mlci.core import estimates, statistics
 from mlci.core.acceptance import Acceptance
 from mlci.core.documents import Direction, GateResult, Metric, Rule, Verdict
+from mlci.core.estimates import Evidence
 from mlci.core.noise import Noise
-from mlci.core.statistics import LEVEL, Evidence
+from mlci.core.statistics import LEVEL
 from mlci.core.threshold import Bound, bounds, bounds_change, difference, judge_change, judge_value, same
 
 # What no rule bounds is judged each for itself, so that one metric more changes nothing of another: more strictly.
@@ -86,7 +87,7 @@ def judge(cases: Sequence[Case]) -> list[Ruling]:
     inconclusive. Values without noise are compared as they are. Half of the level belongs to slices, if there are any.
     """
     tests = [test for place, case in enumerate(cases) for test in _tests(place, case)]
-    shares = _shares([cases[test.case] for test in tests])
+    shares = statistics.shares([cases[test.case].now.slice is not None for test in tests])
     adjusted = statistics.holm([test.exceeded for test in tests], shares)
     by_case: dict[int, list[_Judged]] = {}
     for test, p_value, share in zip(tests, adjusted, shares, strict=True):
@@ -98,13 +99,6 @@ def judge(cases: Sequence[Case]) -> list[Ruling]:
     ]
 
 
-def _shares(cases: Sequence[Case]) -> list[float]:
-    """The share of the level of each test: slices have half of it in all, for they are many and would use it up."""
-    slices = sum(case.now.slice is not None for case in cases)
-    both = 0 < slices < len(cases)
-    return [(0.5 if both else 1.0) / (len(cases) - slices if case.now.slice is None else slices) for case in cases]
-
-
 def _ruling(case: Case, verdict: Verdict, tests: Sequence[_Judged], family: int) -> Ruling:
     evidence = case.noise.evidence
     interval = evidence.interval() if evidence else None
@@ -113,7 +107,7 @@ def _ruling(case: Case, verdict: Verdict, tests: Sequence[_Judged], family: int)
     gate, reason = _at_sight(case, case.rule) or _by_tests(case, case.rule, tests, family)
     noticed = min(
         (
-            judged.test.bound.limit + statistics.detectable(evidence, level=LEVEL * judged.share)
+            judged.test.bound.limit + estimates.detectable(evidence, level=LEVEL * judged.share)
             for judged in tests
             if evidence
         ),
@@ -207,7 +201,7 @@ def _undecided(bound: Bound, evidence: Evidence) -> str:
 def _settled_by(bound: Bound, evidence: Evidence) -> str:
     gap = abs(bound.sign * evidence.change - bound.limit)
     kinds: tuple[Literal["seeds", "examples"], ...] = ("seeds", "examples")
-    needed = [(kind, statistics.more(evidence, gap, kind)) for kind in kinds]
+    needed = [(kind, estimates.more(evidence, gap, kind)) for kind in kinds]
     said = [
         "one more seed" if (kind, count) == ("seeds", 1) else f"about {_rounded(count):,} more {kind}"
         for kind, count in needed
@@ -237,13 +231,14 @@ def _matters(case: Case, rule: Rule) -> str | None:
 def _verdicts(cases: Sequence[Case]) -> list[Verdict]:
     """Of each change alone: two-sided, and adjusted among those that a rule bounds."""
     p_values = {
-        place: statistics.two_sided(case.noise.evidence)
+        place: estimates.two_sided(case.noise.evidence)
         for place, case in enumerate(cases)
         if case.noise.evidence is not None
     }
     gated = [place for place in p_values if (rule := cases[place].rule) is not None and bounds_change(rule)]
     significant = {place for place, p_value in p_values.items() if place not in gated and p_value < UNGATED_LEVEL}
-    adjusted = statistics.holm([p_values[place] for place in gated], _shares([cases[place] for place in gated]))
+    shares = statistics.shares([cases[place].now.slice is not None for place in gated])
+    adjusted = statistics.holm([p_values[place] for place in gated], shares)
     significant |= {place for place, p_value in zip(gated, adjusted, strict=True) if p_value < LEVEL}
     return [_verdict(case, significant=place in significant) for place, case in enumerate(cases)]
 

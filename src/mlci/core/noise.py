@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mlci.core import statistics
+from mlci.core import estimates
 from mlci.core.documents import Metric
-from mlci.core.statistics import Evidence, ExampleNoise
+from mlci.core.estimates import Evidence, ExampleNoise
+from mlci.core.statistics import measurable
 from mlci.core.threshold import FLOAT_NOISE
 
 _PAIR = 2  # the fewest values that vary
@@ -46,7 +47,7 @@ def noise(
         history: The metric's values on the base branch, the oldest first.
         deterministic: Both sides are known to give the same when they are run again.
     """
-    if not statistics.measurable((before.value, now.value)):
+    if not measurable((before.value, now.value)):
         return Noise(None, "none")
     examples = _beyond_rounding(examples, before, now)
     seeds = _seeds(before, now, examples)
@@ -57,8 +58,8 @@ def noise(
     change = now.value - before.value
     errors = None
     if before.standard_error is not None and now.standard_error is not None:
-        errors = statistics.by_standard_errors(change, (before.standard_error, before.n), (now.standard_error, now.n))
-    past = statistics.by_history(change, history)
+        errors = estimates.by_standard_errors(change, (before.standard_error, before.n), (now.standard_error, now.n))
+    past = estimates.by_history(change, history)
     if errors and (past is None or errors.standard_error >= past.standard_error):
         sizes = {metric.n for metric in (before, now)} - {None}
         return Noise(errors, "standard errors" + (f", n = {_either(sizes)}" if sizes else ""))
@@ -67,7 +68,7 @@ def noise(
 
 def _seeds(before: Metric, now: Metric, examples: ExampleNoise | None) -> Noise | None:
     """By samples; None where there are too few of them."""
-    if not statistics.measurable((*before.samples, *now.samples)):
+    if not measurable((*before.samples, *now.samples)):
         return None
     pairs = _pairs(before, now)
     if len(pairs) >= _PAIR:
@@ -78,9 +79,9 @@ def _seeds(before: Metric, now: Metric, examples: ExampleNoise | None) -> Noise 
     if min(sizes) == 0 or max(sizes) < _PAIR:
         return None
     if min(sizes) == 1:
-        found_one = statistics.one_against_several(before.samples, now.samples, examples)
+        found_one = estimates.one_against_several(before.samples, now.samples, examples)
         return Noise(found_one, _with(examples, f"{sizes[0]} against {sizes[1]} seeds")) if found_one else None
-    estimate = statistics.unpaired(before.samples, now.samples, examples)
+    estimate = estimates.unpaired(before.samples, now.samples, examples)
     if estimate:
         return Noise(estimate, _with(examples, f"{_either(set(sizes))} unpaired seeds"))
     return _fixed(examples, f"deterministic, {_either(set(sizes))} seeds agree")
@@ -88,7 +89,7 @@ def _seeds(before: Metric, now: Metric, examples: ExampleNoise | None) -> Noise 
 
 def _paired(pairs: Sequence[tuple[float, float]], examples: ExampleNoise | None) -> Noise | None:
     """By pairs; None where each differs by the very same, which says nothing of how far another one would."""
-    estimate = statistics.paired(pairs, examples)
+    estimate = estimates.paired(pairs, examples)
     if estimate:
         return Noise(estimate, _with(examples, f"{len(pairs)} paired seeds"))
     unchanged = all(abs(now - before) <= FLOAT_NOISE * max(abs(before), abs(now)) for before, now in pairs)
@@ -99,13 +100,15 @@ def _paired(pairs: Sequence[tuple[float, float]], examples: ExampleNoise | None)
 
 def _fixed(examples: ExampleNoise | None, said: str) -> Noise:
     """What there is to a change of a run that gives the same each time: which examples were asked."""
-    evidence = statistics.by_examples(examples) if examples else None
+    # Where the model answers each example as before it is as it was, whatever other examples might have shown.
+    differing = examples if examples and examples.discordant != (0, 0) else None
+    evidence = estimates.by_examples(differing) if differing else None
     return Noise(evidence, _with(examples, said) if evidence else f"none, {said}")
 
 
 def _beyond_rounding(examples: ExampleNoise | None, before: Metric, now: Metric) -> ExampleNoise | None:
     """What the examples say; predictions that are the same but for rounding say that nothing differs."""
-    if examples is None or not statistics.measurable((examples.change, examples.standard_error)):
+    if examples is None or not measurable((examples.change, examples.standard_error)):
         return None
     rounding = FLOAT_NOISE * max(abs(before.value), abs(now.value))
     return replace(examples, standard_error=0.0) if examples.standard_error <= rounding else examples

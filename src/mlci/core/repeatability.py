@@ -9,11 +9,12 @@ from statistics import fmean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from mlci.core import statistics, unchanged
+from mlci.core import estimates, statistics, unchanged
 from mlci.core.documents import Direction, Document, Metric, Rule, RunResult
+from mlci.core.estimates import MIN_RECORDS, Estimate, Part
 from mlci.core.fitting import PASSING, Item, Remedy, Setting, Target, remedies
 from mlci.core.metric import Key, infer_direction, key
-from mlci.core.statistics import LEVEL, MIN_RECORDS, POWER, SHOWN, Estimate, Part, t_quantile
+from mlci.core.statistics import LEVEL, POWER, SHOWN, chi_square_quantile, t_quantile
 from mlci.core.threshold import bounds, choose, in_words
 from mlci.core.unchanged import FAILS, PASSES, UNDECIDED, Gated, Judged
 
@@ -21,7 +22,6 @@ DRAWS = 10_000  # comparisons that are simulated
 _LEAST_DRAWS = 2_000
 _MAX_CELLS = 2_000_000  # comparisons times metrics
 _PAIR = 2
-_STEPS = 100  # of a bisection
 
 
 class Chances(Document, frozen=True):
@@ -94,7 +94,7 @@ def assess(runs: Iterable[tuple[Setting, Sequence[RunResult]]]) -> NoiseReport:
     chances = {item.key: _chances(said[:, place]) for place, item in enumerate(gated)}
     whole = _chances(said.max(axis=1)) if gated else None
     tested = [item for item in gated for _ in range(item.gated.tests)]
-    shares = unchanged.shares([item.gated for item in tested])
+    shares = statistics.shares([item.gated.sliced for item in tested])
     share = {item.key: part for item, part in zip(tested, shares, strict=True)}
     target = Target(sum(item.gated.risks for item in gated))
     good = whole is None or (whole.passes >= PASSING and whole.fails <= LEVEL)
@@ -122,7 +122,7 @@ def assess(runs: Iterable[tuple[Setting, Sequence[RunResult]]]) -> NoiseReport:
 def deviation_interval(deviation: float, freedom: int) -> tuple[float, float]:
     """The two-sided 90% interval of a normal distribution's standard deviation, by the chi-square distribution."""
     tail = (1 - SHOWN) / 2
-    low, high = (deviation * math.sqrt(freedom / _chi_square(above, freedom)) for above in (tail, 1 - tail))
+    low, high = (deviation * math.sqrt(freedom / chi_square_quantile(share, freedom)) for share in (1 - tail, tail))
     return low, high
 
 
@@ -202,8 +202,8 @@ def _standard_error(metrics: Sequence[Metric]) -> tuple[float, float]:
     if len(errors) < len(metrics) or not all(map(math.isfinite, errors)):
         return 0.0, math.inf
     side = fmean(errors), metrics[0].n
-    estimate = statistics.by_standard_errors(0.0, side, side)
-    # Of two equal errors together there are as many as of one: see `statistics.Estimate`.
+    estimate = estimates.by_standard_errors(0.0, side, side)
+    # Of two equal errors together there are as many as of one: see `estimates.Estimate`.
     return (estimate.standard_error, estimate.parts[0].freedom) if estimate else (0.0, math.inf)
 
 
@@ -242,26 +242,4 @@ def _noticed(gated: Gated, level: float) -> float:
         return t_quantile(1 - level, gated.freedom) * gated.error + by_chance
     freedom = unchanged.freedom_of(gated)
     part = Part(kind=gated.judged, size=gated.size, variance=between**2 / gated.sides, freedom=freedom)
-    return statistics.detectable(Estimate(change=0.0, parts=(part,)), level=level)
-
-
-def _chi_square(above: float, freedom: int) -> float:
-    """The value that a chi-square variable exceeds with a probability of `above`."""
-    low, high = 0.0, 1.0
-    while _chi_square_above(high, freedom) > above:
-        high *= 2
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _chi_square_above(middle, freedom) > above else (low, middle)
-    return high
-
-
-def _chi_square_above(value: float, freedom: int) -> float:
-    """Its probability, by the recurrence in M. Abramowitz and I. Stegun, Handbook of Mathematical Functions, 26.4.8."""
-    half, odd = value / 2, freedom % 2
-    if half == 0:
-        return 1.0
-    total = math.erfc(math.sqrt(half)) if odd else math.exp(-half)
-    for degrees in range(1 if odd else 2, freedom, 2):
-        total += math.exp(degrees / 2 * math.log(half) - half - math.lgamma(degrees / 2 + 1))
-    return total
+    return estimates.detectable(Estimate(change=0.0, parts=(part,)), level=level)

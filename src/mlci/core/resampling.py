@@ -10,10 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
+from mlci.core.estimates import ExampleNoise
 from mlci.core.prediction_estimates import Estimate
 from mlci.core.prediction_metrics import Measure
 from mlci.core.predictions import Floats, Predictions
-from mlci.core.statistics import ExampleNoise
 from mlci.errors import MetricError
 
 REPLICATES = 500  # of a bootstrap: they tell a standard error to 3%

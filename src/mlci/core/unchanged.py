@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlci.core.statistics import LEVEL, holm, t_below, t_quantile
+from mlci.core.estimates import MAD
+from mlci.core.statistics import LEVEL, holm, shares, t_below, t_quantile
 from mlci.core.threshold import FLOAT_NOISE, Bound
 
 Floats = NDArray[np.float64]
@@ -20,7 +21,6 @@ Judged = Literal["seeds", "standard errors", "records", "values"]
 
 PASSES, UNDECIDED, FAILS = range(3)
 _MARGIN_DRAWS = 20_000
-_MAD = 1.4826  # as `statistics.by_history` has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +151,6 @@ def margin(judged: Literal["seeds", "records"], size: int, share: float) -> floa
     return float(np.quantile(change + t_quantile(1 - LEVEL, freedom_of(metric)) * error, share))
 
 
-def shares(tested: Sequence[Gated]) -> list[float]:
-    """The share of the level that each test has, as in `judging`: half of it is for slices, where there are both."""
-    slices = sum(metric.sliced for metric in tested)
-    whole = 0.5 if 0 < slices < len(tested) else 1.0
-    return [whole / (slices if metric.sliced else len(tested) - slices) for metric in tested]
-
-
 def _objected(metric: Gated, draws: Draws) -> Flags:
     """Where `min` or `max` is missed."""
     value = draws.now.mean(axis=1)
@@ -189,7 +182,7 @@ def _change(metric: Gated, draws: Draws) -> tuple[Floats, Floats]:
     if metric.judged == "seeds":
         error = (draws.now - draws.before).std(axis=1, ddof=1) / math.sqrt(metric.size)
     elif metric.judged == "records":
-        error = _MAD * np.median(np.abs(np.diff(draws.past, axis=1)), axis=1)
+        error = MAD * np.median(np.abs(np.diff(draws.past, axis=1)), axis=1)
     else:
         error = np.full(len(change), metric.error)
     return change, error
@@ -211,6 +204,6 @@ def _by_holm(scores: Floats, exceeded: Flags, active: Flags, tested: Sequence[Ga
             t_below(-float(scores[row, test]), freedom_of(tested[test])) if exceeded[row, test] else 1.0
             for test in asked
         ]
-        adjusted = holm(p_values, shares([tested[test] for test in asked]))
+        adjusted = holm(p_values, shares([tested[test].sliced for test in asked]))
         failed[row, asked] = np.array(adjusted) < LEVEL
     return failed

@@ -47,7 +47,9 @@ def log_metric(name: str, value: Any, step: float | None = None, **attributes: A
         if given is not None:
             entry[key] = _number(name, given) if key in ("n", "standard_error") else str(given)
     if entry.get("direction", "higher") not in _DIRECTIONS:
-        raise TypeError("log_metric: no direction {!r}; there are: {}".format(entry["direction"], ", ".join(_DIRECTIONS)))
+        raise TypeError(
+            "log_metric: no direction {!r}; there are: {}".format(entry["direction"], ", ".join(_DIRECTIONS))
+        )
     path = os.environ.get("MLCI_METRICS") or (_LOCAL if os.path.exists(_LOCAL) else None)
     if path:
         _append(path, json.dumps(entry) + "\n")

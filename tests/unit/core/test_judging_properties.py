@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from fakes.records import record
 from mlci.core.comparison import Baseline, compare
 from mlci.core.documents import Comparison, Delta, Metric, Record, Rule, encode
+from mlci.core.estimates import ExampleNoise
 from mlci.core.metric import Key
-from mlci.core.statistics import ExampleNoise
 from mlci.core.threshold import GateSettings
 
 FLIPPED = {"improved": "regressed", "regressed": "improved"}

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.predictions import binary, predictions
+from mlci.core.estimates import ExampleNoise
 from mlci.core.prediction_metrics import Measure, custom, measure
 from mlci.core.predictions import Predictions
 from mlci.core.resampling import REPLICATES, IncomparableError, Paired, example_noise
-from mlci.core.statistics import ExampleNoise
 from mlci.errors import MetricError
 
 NAMES = ("accuracy", "f1", "f1-macro", "precision", "recall-macro", "roc-auc", "log-loss", "brier", "mae", "rmse", "r2")

@@ -8,9 +8,9 @@ from scipy import stats
 
 from mlci.core import unchanged
 from mlci.core.documents import Metric, Rule
+from mlci.core.estimates import by_standard_errors
 from mlci.core.judging import Case, judge
 from mlci.core.noise import noise
-from mlci.core.statistics import by_standard_errors
 from mlci.core.threshold import Bound, bounds
 from mlci.core.unchanged import FAILS, PASSES, UNDECIDED, Draws, Gated, Judged, decide, draw, margin
 

@@ -61,7 +61,9 @@ def hostile_judgement(text: str) -> str:
         delta(text, gate="pass", accepted=text, slice=f"{text}3", **words),
         delta(text, gate="none", **words),
     ]
-    comparison = judged(*deltas, notes=(text,), changed=(text,), doubts=(text,), reason=text, run_url=text, created_at=text)
+    comparison = judged(
+        *deltas, notes=(text,), changed=(text,), doubts=(text,), reason=text, run_url=text, created_at=text
+    )
     return markdown.report(comparison, [measured(elsewhere=text)], meta=Meta())
 
 
