@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 MANIFESTS = [ROOT / "action.yml", *sorted(ROOT.glob("*/action.yml"))]
 ENTRY = (ROOT / "entry.sh").read_text(encoding="utf-8")
 WORKFLOWS = sorted([*ROOT.glob("**/.github/workflows/*.yml"), *ROOT.glob("examples/workflows/*.yml")])
-WITHOUT_TOKEN = {"plan", "run", "record", "report", "gate", "config", "demo", "verify"}
+WITHOUT_TOKEN = {"plan", "run", "record", "report", "gate", "config", "demo", "verify", "accept", "noise"}
 # Inputs that are no option: what to call, where, and the token, which stands in no argument.
 OWN = {"command", "args", "working-directory", "github-token"}
 RELEASE = "0" * 40  # stands for the commit of a release
