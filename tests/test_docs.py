@@ -236,7 +236,11 @@ def test_environment__names_what_a_run_is_given(tmp_path: Path) -> None:
         ("how-to/forks.md", f"`record.json` of more than {artifact_zip.MAX_ENTRY // 2**20} MiB"),
         ("how-to/forks.md", f"more than {artifact_zip._MAX_RATIO} times its size"),
         ("how-to/forks.md", f"deeper than {strict_json.MAX_DEPTH} levels"),
-        ("how-to/forks.md", f"more than {received._MAX_RECORDS:,} records or {received._MAX_METRICS:,} metrics"),
+        (
+            "how-to/forks.md",
+            f"more than {received._MAX_RECORDS:,} records, {received._MAX_FILES:,} files of predictions or",
+        ),
+        ("how-to/forks.md", f"or {received._MAX_METRICS:,} metrics, a run twice"),
         ("how-to/github-actions.md", f"no artifact of more than {artifact_zip.MAX_BYTES // 2**20} MiB"),
         ("how-to/github-actions.md", f"the first and the last {spoken._CELL_LINES // 2} lines"),
         ("explanation/notebooks.md", f"if it is still busy {watch._INTERRUPT_GRACE_S:.0f} s later SIGABRT"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +18,12 @@ from mlci.config import Config
 from mlci.context import Context
 from mlci.errors import GitError
 
+if sys.platform != "win32":
+    import fcntl
+
 _NOT_CARRIED = {".git", ".mlci", ".mlci-reuse"}
-_STALE_S = 24 * 3600
+_STALE_S = 24 * 3600  # where nobody can tell whether it is in use
+_YOUNG_S = 10  # it may be about to be held
 _FETCH = (
     *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--depth=1", "--no-filter", "--no-tags"),
     *("--no-write-fetch-head", "--no-recurse-submodules"),
@@ -54,15 +60,18 @@ def checked_out(config: Config, commit: str, context: Context, environ: Mapping[
         if (common / "shallow").is_file():
             shutil.copyfile(common / "shallow", own / "shallow")
         checkout = ("checkout", "--quiet", "--force", "--detach", commit)
-        if made.attempt(*checkout).returncode != 0:
+        tried = made.attempt(*checkout)
+        if tried.returncode != 0:
             source = git.remote(config.root, "origin", environ, token=context.token, server_url=context.server_url)
             if source is None:
-                raise GitError(f"the clone does not hold all of {commit[:10]}, and has no remote to fetch it from")
+                said = made.complaint(tried)
+                raise GitError(f"{commit[:10]} cannot be checked out, and there is no remote to fetch it from: {said}")
             fetching = replace(made, config=(*made.config, *source.config))
             done = git.talk(fetching, *_FETCH, source.name, f"+{commit}:refs/mlci/base")
             if done.returncode != 0:
                 raise GitError(f"{commit[:10]} cannot be fetched: {fetching.complaint(done)}")
-            fetching.run(*checkout)
+            # What cannot be had of Git LFS is a pointer then, as in a clone without it.
+            fetching.with_variables(GIT_LFS_SKIP_DOWNLOAD_ERRORS="1").run(*checkout)
         yield top
 
 
@@ -71,13 +80,44 @@ def _folder(common: Path) -> Iterator[Path]:
     place: Path | None = common / "mlci"
     try:
         common.joinpath("mlci").mkdir(exist_ok=True)
-        for stale in common.glob("mlci/base-*"):  # left by a process that was killed
-            if time.time() - stale.stat().st_mtime > _STALE_S:
-                shutil.rmtree(stale, ignore_errors=True)
+        for left in filter(_abandoned, common.glob("mlci/base-*")):
+            shutil.rmtree(left, ignore_errors=True)
     except OSError:  # somebody else's clone, to be read only
         place = None
-    with tempfile.TemporaryDirectory(prefix="base-", dir=place, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="base-", dir=place, ignore_cleanup_errors=True) as folder, _held(folder):
         yield Path(folder).resolve()
+
+
+@contextmanager
+def _held(folder: str) -> Iterator[None]:
+    """Shows to `_abandoned` that the folder is in use, for as long as this process lives at the most."""
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether the process that made it was killed."""
+    age_s = time.time() - folder.stat().st_mtime
+    if sys.platform == "win32":
+        return age_s > _STALE_S
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return age_s > _STALE_S
+    finally:
+        os.close(handle)
+    return age_s > _YOUNG_S
 
 
 def carried(config: Config, paths: Sequence[str]) -> list[Path]:
@@ -112,7 +152,9 @@ def carry(config: Config, places: Sequence[Path], top: Path) -> list[str]:
     """
     left_out: list[str] = []
     for place in places:
-        _link(place, top / place.relative_to(config.repository), config.repository, (), left_out)
+        target = top / place.relative_to(config.repository)
+        if target.parent.resolve().is_relative_to(top.resolve()):  # no link of the other commit leads out of it
+            _link(place, target, config.repository, (), left_out)
     return left_out
 
 

@@ -161,7 +161,8 @@ class Cancellation:
             yield self
         finally:
             for number, handler in previous.items():
-                signal.signal(number, handler)
+                # Whoever asked again while this one stops has been heard: mlci is about to end by itself.
+                signal.signal(number, signal.SIG_IGN if self else handler)
 
 
 def supervise(

@@ -25,6 +25,7 @@ from mlci.history import History, baseline_history, history_from
 from mlci.plugins import registry
 from mlci.plugins.forges.interface import Forge
 from mlci.plugins.stores.interface import Site, Store
+from mlci.render.text import counted
 from mlci.workspace import FOLDER, Workspace
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class Project:
 
     def _lacking(self, run: str, profile: str) -> str:
         commits = self.history.commits
-        before = f" or the {len(commits) - 1} commits before it" if len(commits) > 1 else ""
+        before = f" or the {counted(len(commits) - 1, 'commit')} before it" if len(commits) > 1 else ""
         return (
             f"no record of {run} (profile {profile}) at the merge base {commits[0][:7]}{before}, "
             f"in {self.store.describe()}: there is one once the base branch has been measured"

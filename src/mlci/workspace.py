@@ -23,6 +23,7 @@ from mlci.core.documents import (
     digest,
     encode,
 )
+from mlci.core.strict_json import MAX_BYTES
 from mlci.errors import WorkspaceError
 
 FOLDER = ".mlci"
@@ -68,7 +69,7 @@ class Workspace:
         """`record.json` and its digest, checked against a `run.json` beside it."""
         document, found = self._read(RECORDS, RecordsDocument)
         runs = self.folder / RUNS
-        if runs.exists() and digest(runs.read_bytes()) not in document.made_from:
+        if runs.exists() and digest(_content(runs)) not in document.made_from:
             raise self._mismatch(RECORDS, RUNS)
         return document, found
 
@@ -158,7 +159,7 @@ class Workspace:
     def _read(self, name: str, kind: type[D]) -> tuple[D, str]:
         path = self.folder / name
         try:
-            data = path.read_bytes()
+            data = _content(path)
         except OSError:
             raise WorkspaceError(
                 f"{self.folder.name}/{name}: there is none", hint=f"Make it with `{_MADE_BY[name]}`."
@@ -170,6 +171,12 @@ class Workspace:
             f"{self.folder.name}/{name} was not made from the {source} beside it",
             hint=f"Run `{_MADE_BY[name]}` again.",
         )
+
+
+def _content(path: Path) -> bytes:
+    """What a document holds; of one that is too large no more than shows it."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def brought(file: PredictionsFile) -> str:

@@ -85,7 +85,7 @@ def test_pull_request__a_regression_fails_the_job_that_ran_and_not_the_one_that_
 def test_pull_request__one_comment_names_the_regression_and_the_baseline(story: Story) -> None:
     body = story.worse.shown.comment
     assert body.splitlines()[0] == "### ❌ mlci: fail, blocking: 1 metric worse than allowed, 1 of 2 metrics gated"
-    assert "`train` `accuracy` 0.9005 → 0.8005 (−11.1%, noise not known): 0.1 worse, at most 0.01 allowed" in body
+    assert "`train` `accuracy` 0.9005 → 0.8005 (−11.1%, 2 unpaired seeds): 0.1 worse, at most 0.01 allowed" in body
     assert f"Commit `{story.worse.head[:7]}`, baseline `{story.main[:7]}` (the merge base)" in body
     assert f" run=42 attempt=1 head={story.worse.head} " in body.splitlines()[-1]
 
@@ -103,7 +103,7 @@ def test_pull_request__a_second_push_updates_the_comment_in_place(story: Story) 
     body = story.fixed.shown.comment
     assert body.startswith("### ✅ mlci: pass")
     assert f"Commit `{story.fixed.head[:7]}`, baseline `{story.main[:7]}`" in body
-    assert "| 0.9005 | 0.9205 | +0.02 (+2.22%), improved |" in body
+    assert "| 0.9005 | 0.9205 | +0.0200 (+0.0179 … +0.0221), improved |" in body
     assert "0.8005" not in body
 
 

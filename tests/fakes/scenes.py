@@ -67,6 +67,7 @@ class Scene:
     pull: Pull
     clock: Clock = field(default_factory=Clock)
     said: list[str] = field(default_factory=list)
+    deadline_s: float = 120.0  # of the forge, for all requests together
 
     def environ(self, event: str = "pull_request", run: int = 41, attempt: int = 1, **payload: Any) -> dict[str, str]:
         """The environment of a job of `event`, for the pull request unless `payload` is given."""
@@ -120,7 +121,7 @@ class Scene:
     def forge(self, token: str = TOKEN, attempt_s: float = 30.0) -> GitHubForge:
         """The forge, whose waits take no time."""
         clock = self.clock
-        patience = Patience(clock=lambda: clock.now, sleep=clock.sleep, jitter=lambda: 0.5)
+        patience = Patience(self.deadline_s, clock=lambda: clock.now, sleep=clock.sleep, jitter=lambda: 0.5)
         return GitHubForge(Client(self.server.url, token, patience, attempt_s), "team/models")
 
     def reset(self) -> None:

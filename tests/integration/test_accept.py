@@ -112,11 +112,15 @@ def test_accept__again_takes_the_place_of_what_was_accepted(bench: Workbench) ->
         ),
         (["auc", "--reason", "x"], "auc of churn has no baseline: there is no change to accept"),
         (["loss", "--reason", " "], "--reason: expected why this is right"),
+        (
+            ["loss", "--reason", "half \udcff"],
+            "--reason: expected why this is right, in at most 500 characters of plain text",
+        ),
         (["loss"], "expected METRIC with --reason, or --list, or --prune"),
         (["--list", "--prune"], "expected METRIC with --reason, or --list, or --prune"),
         (["--reason", "x", "--list"], "expected METRIC with --reason, or --list, or --prune"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_accept__what_cannot_be_accepted_is_one_line(settled: Workbench, arguments: list[str], said: str) -> None:
     assert said in mlci(settled, "accept", *arguments)

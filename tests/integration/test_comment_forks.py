@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import struct
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -208,6 +209,20 @@ def twice(team: Scene) -> bytes:
     return buffer.getvalue()
 
 
+def zip64(team: Scene) -> bytes:
+    """A small list of files at the end, and before it the large one that zipfile believes."""
+    plain = zipped(record__json=honest(team))
+    end, start = plain.rfind(b"PK\x05\x06"), plain.find(b"PK\x01\x02")
+    entry, count = plain[start:end], 30_000
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, count * len(entry), start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, start + count * len(entry), 1)
+    return plain[:start] + entry * count + large + locator + plain[end:]
+
+
+def predictions(count: int, size: int = 1) -> list[dict[str, Any]]:
+    return [{"path": "p", "sha256": f"{number:064x}", "size": size, "seed": number} for number in range(count)]
+
+
 def record_of(make: Callable[[Scene], bytes]) -> Callable[[Scene], bytes]:
     return lambda team: zipped(record__json=make(team))
 
@@ -228,6 +243,7 @@ ARTIFACTS: dict[str, tuple[Callable[[Scene], bytes], str]] = {
     "name that is not UTF-8": (latin, "not UTF-8"),
     "bomb": (bomb, "unpacks to more than 200 times its size"),
     "100,000 entries": (many, "more than 20,000 files"),
+    "a list of files in zip64": (zip64, "more than 20,000 files"),
     "the record twice": (twice, "is in it twice"),
     "no zip": (lambda _team: b"PK\x03\x04 nothing of the kind", "not a zip file"),
     "cut zip": (lambda team: zipped(record__json=honest(team))[:-30], "not a zip file"),
@@ -245,6 +261,12 @@ ARTIFACTS: dict[str, tuple[Callable[[Scene], bytes], str]] = {
         "twice",
     ),
     "nested": (lambda _team: zipped(zipfile.ZIP_STORED, record__json=b"[" * 100_000), "nested deeper"),
+    "half a character": (record_of(claiming(reason="\ud800")), "half of a surrogate pair is no text"),
+    "predictions without end": (
+        record_of(claiming(predictions=predictions(1001))),
+        "1,001 files of predictions, at most 1,000 are read",
+    ),
+    "predictions that make room": (record_of(claiming(predictions=predictions(1, size=-1))), "less than no bytes"),
     "newer format": (record_of(lambda team: honest(team).replace(b'"format": 1', b'"format": 99')), "format 99"),
     "another profile": (record_of(claiming(profile="smoke")), "under the profile 'smoke'"),
     "a profile that leaves": (record_of(claiming(profile="../../x")), "is not the name of a profile"),
@@ -339,6 +361,23 @@ def test_own_record_of_a_fork__under_a_profile_of_its_own_choosing(team: Scene) 
     environ = team.environ("workflow_dispatch", run=88, inputs={"pull-request": "7", "sha": team.head})
     comment(team.project(environ), team.forge())
     assert team.statuses["mlci/main"][0] == "error"
+
+
+def test_own_record__one_that_no_run_makes_is_refused_in_a_line(team: Scene) -> None:
+    team.measure(measured(commit=team.head), measured(commit=team.head, metrics={"accuracy": 0.99}))
+    environ = team.environ("workflow_dispatch", run=88, inputs={"pull-request": "7", "sha": team.head})
+    comment(team.project(environ), team.forge())
+    assert team.statuses["mlci/main"][0] == "error"
+    assert "the run 'train' is in it twice" in team.comments[0]
+
+
+def test_own_record__a_baseline_beside_it_that_cannot_be_read_is_refused_in_a_line(team: Scene) -> None:
+    team.measure(measured(commit=team.head))
+    (team.work.folder / ".mlci/baseline.json").write_text("{")
+    environ = team.environ("workflow_dispatch", run=88, inputs={"pull-request": "7", "sha": team.head})
+    comment(team.project(environ), team.forge())
+    assert team.statuses["mlci/main"][0] == "error"
+    assert "baseline.json: not JSON" in team.comments[0]
 
 
 INJECTIONS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,8 +79,38 @@ def test_checked_out__what_the_clone_lacks_is_fetched(work: Repository, tmp_path
 
 
 def test_checked_out__a_commit_that_nobody_has(work: Repository) -> None:
-    with pytest.raises(GitError, match="the clone does not hold all of ffffffffff, and has no remote"):
+    with pytest.raises(GitError, match="ffffffffff cannot be checked out, and there is no remote to fetch it from"):
         content(work, "f" * 40)
+
+
+def test_checked_out__what_cannot_be_had_of_large_files_is_a_pointer(work: Repository, tmp_path: Path) -> None:
+    (work.folder / ".gitattributes").write_text("*.py filter=large\n")
+    work.git("add", ".gitattributes")
+    commit = work.commit()
+    remote = repository(tmp_path / "remote")
+    work.git("remote", "add", "origin", str(remote.folder))
+    work.git("push", "--quiet", "origin", "HEAD:refs/heads/large")
+    said = {
+        "filter.large.smudge": 'test "$GIT_LFS_SKIP_DOWNLOAD_ERRORS" = 1 && cat',
+        "filter.large.required": "true",
+    }
+    given = {f"GIT_CONFIG_KEY_{place}": key for place, key in enumerate(said)}
+    given |= {f"GIT_CONFIG_VALUE_{place}": value for place, value in enumerate(said.values())}
+    with checked_out(config(work.folder), commit, context(), ENVIRON | given | {"GIT_CONFIG_COUNT": "2"}) as top:
+        assert (top / "train.py").read_text() == (work.folder / "train.py").read_text()
+
+
+def test_checked_out__what_a_killed_process_left_goes_and_what_is_in_use_stays(work: Repository) -> None:
+    commit, places = work.git("rev-parse", "HEAD"), work.folder / ".git/mlci"
+    left = places / "base-left"
+    left.mkdir(parents=True)
+    with checked_out(config(work.folder), commit, context(), ENVIRON) as held:
+        assert left.exists()  # its owner may just have made it
+        for folder in (held, left):
+            os.utime(folder, (0, 0))
+        with checked_out(config(work.folder), commit, context(), ENVIRON) as other:
+            assert set(places.iterdir()) == {held, other}
+    assert list(places.iterdir()) == []
 
 
 def linked(work: Repository, *paths: str, top: Path) -> list[str]:
@@ -120,12 +151,15 @@ def test_carry__links_are_followed_within_the_repository_only(work: Repository, 
     assert tree(tmp_path / "other") == {"data/in": "inside"}
 
 
-def test_carry__through_a_link_of_the_other_commit_nothing_is_written(work: Repository, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["data", "data/rows.csv"])
+def test_carry__through_a_link_of_the_other_commit_nothing_is_written(
+    work: Repository, tmp_path: Path, path: str
+) -> None:
     write(work.folder, **{"data/rows__csv": "rows"})
     (tmp_path / "other").mkdir()
     (tmp_path / "shared").mkdir()
     (tmp_path / "other/data").symlink_to(tmp_path / "shared")
-    linked(work, "data", top=tmp_path / "other")
+    linked(work, path, top=tmp_path / "other")
     assert list((tmp_path / "shared").iterdir()) == []
 
 

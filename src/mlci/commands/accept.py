@@ -36,8 +36,8 @@ def accept(project: Project, metric: str, *, run: str | None, part: str | None, 
         ConfigError: The file that is there cannot be read.
     """
     said = " ".join(reason.split())
-    if not 0 < len(said) <= _MAX_REASON:
-        raise UsageError(f"--reason: expected why this is right, in at most {_MAX_REASON} characters")
+    if not 0 < len(said) <= _MAX_REASON or not said.isprintable():
+        raise UsageError(f"--reason: expected why this is right, in at most {_MAX_REASON} characters of plain text")
     comparison, document = project.workspace.comparison()
     delta = _chosen(comparison, metric, run=run, part=part)
     record = next(record for record in document.records if record.name == delta.run)

@@ -216,13 +216,17 @@ def _demanded(tiers: Tiers) -> Iterator[Rule]:
 
 
 def _unheard(sides: Sequence[_Side]) -> Iterator[str]:
-    """Metrics that a rule for all runs names and none has: a name that is misspelt gates nothing."""
+    """Metrics and slices that a rule for all runs is about and none has: a name that is misspelt gates nothing."""
     if any(_bad(side.record) for side in sides):
         return
-    known = {metric.name for side in sides for metric in side.record.metrics}
-    rules = {rule.pattern: rule for side in sides for rule in side.tiers[-1]} if sides else {}
+    known = {(metric.name, metric.slice) for side in sides for metric in side.record.metrics}
+    rules = {(rule.pattern, rule.slice): rule for side in sides for rule in side.tiers[-1]} if sides else {}
     for rule in rules.values():
-        if names(rule) and not rule.required and rule.pattern not in known:
+        if rule.required or any(choose([[rule]], name, part) for name, part in known):
+            continue
+        if rule.slice is not None:
+            yield f"no run reports a slice {rule.slice} of {rule.pattern}, which a rule is about"
+        elif names(rule):
             yield f"no run reports {rule.pattern}, which a rule names"
 
 
@@ -305,7 +309,7 @@ def _bad(record: Record) -> bool:
 
 
 def _reasons(records: Sequence[Record], deltas: Sequence[Delta], gate: GateSettings) -> tuple[list[str], list[str]]:
-    """One line each: what fails, and what only warns."""
+    """One line each, the slices of a metric together: what fails, and what only warns."""
     fails = [
         f"{record.name}: {record.error.message if record.error else record.status}"
         for record in records
@@ -313,18 +317,27 @@ def _reasons(records: Sequence[Record], deltas: Sequence[Delta], gate: GateSetti
     ]
     warnings: list[str] = []
     settings = {"inconclusive": gate.on_inconclusive, "no-baseline": gate.on_no_baseline, "fail": "fail"}
+    groups: dict[tuple[str, str, str, bool], list[Delta]] = {}
     for delta in deltas:
-        policy = settings.get(delta.gate, "pass")
+        groups.setdefault((delta.run, delta.metric, delta.gate, delta.slice is not None), []).append(delta)
+    for found in groups.values():
+        policy = settings.get(found[0].gate, "pass")
         if policy != "pass":
-            said = {"inconclusive": "inconclusive: ", "no-baseline": "no baseline: "}.get(delta.gate, "")
-            part = f" [{delta.slice}]" if delta.slice is not None else ""
-            line = f"{delta.run}: {delta.metric}{part}: {said}{delta.reason or delta.gate}"
-            (fails if policy == "fail" else warnings).append(line)
+            (fails if policy == "fail" else warnings).append(_reason(found))
     for record in records:
         if record.status == "skipped" and record.error is None and gate.on_skipped != "pass":
             line = f"{record.name}: skipped: {record.reason}"
             (fails if gate.on_skipped == "fail" else warnings).append(line)
     return fails, warnings
+
+
+def _reason(found: Sequence[Delta]) -> str:
+    """What is to be said of a metric, or of its slices: of the one that moved most."""
+    delta = max(found, key=lambda delta: abs(delta.change or 0.0))
+    said = {"inconclusive": "inconclusive: ", "no-baseline": "no baseline: "}.get(delta.gate, "")
+    part = f" [{delta.slice}]" if delta.slice is not None else ""
+    part += f", the worst of {len(found)} slices" if len(found) > 1 else ""
+    return f"{delta.run}: {delta.metric}{part}: {said}{delta.reason or delta.gate}"
 
 
 def _lost(record: Record) -> bool:

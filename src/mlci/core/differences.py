@@ -101,7 +101,8 @@ def _is_code(path: str) -> bool:
 
 def _parameters(record: Record, baseline: Record) -> Iterator[str]:
     for name, one, other in _differing(baseline.parameters, record.parameters):
-        yield f"parameter {name} {one} → {other}"
+        before, now = ("absent" if side is None else side for side in (one, other))
+        yield f"parameter {name} {before} → {now}"
 
 
 def _differing(before: Mapping[str, object], now: Mapping[str, object]) -> Iterator[tuple[str, object, object]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import re
 import types
 import typing
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -19,6 +20,7 @@ from mlci.core import strict_json
 from mlci.errors import DocumentError
 
 FORMAT = 1
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a surrogate pair, as JSON spells it
 
 Direction = Literal["higher", "lower"]
 Status = Literal["succeeded", "failed", "crashed", "timed-out", "cancelled", "skipped"]
@@ -328,9 +330,11 @@ def decode(data: bytes, kind: type[D], *, name: str) -> D:
         name: How errors call it, such as ".mlci/record.json".
 
     Raises:
-        DocumentError: Not JSON, too large or deep, a newer format, or not of this shape.
+        DocumentError: Not JSON, too large or deep, a newer format, not of this shape, or half a character.
     """
     value = strict_json.loads(data, name=name)
+    if _HALF.search(data) and not _can_be_written(value):
+        raise DocumentError(f"{name}: half of a surrogate pair is no text")
     if isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > FORMAT:
         raise DocumentError(f"{name}: format {value['format']}, this mlci reads up to {FORMAT}", hint="Upgrade mlci.")
     try:
@@ -342,6 +346,14 @@ def decode(data: bytes, kind: type[D], *, name: str) -> D:
 def digest(data: bytes) -> str:
     """The sha256 by which a document names what it was made from."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _can_be_written(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _spell_non_finite(value: Any) -> Any:  # noqa: ANN401 - walks any JSON value

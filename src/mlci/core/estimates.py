@@ -27,6 +27,7 @@ Kind = Literal["seeds", "examples", "records"]
 MIN_RECORDS = 8  # of a history that tells noise
 # The median absolute deviation of a normal distribution times this is its standard deviation.
 MAD = 1.4826
+_ROUNDS = 50  # of a fixed point that each of them halves the way to
 _MAX_MORE: dict[Kind, int] = {"seeds": 1_000, "examples": 10_000_000}
 
 
@@ -76,6 +77,9 @@ class Evidence(Protocol):
     def parts(self) -> tuple[Part, ...]:
         """Where its error comes from."""
 
+    def parts_at(self, change: float) -> tuple[Part, ...]:
+        """The same, if `change` were the truth: of proportions the error depends on it."""
+
     def above(self, bound: float) -> float:
         """The p-value of "the change is at most `bound`", against its being larger."""
 
@@ -108,6 +112,10 @@ class Estimate:
     def freedom(self) -> float:
         """Degrees of freedom of the standard error; of several parts about so, after Satterthwaite."""
         return _freedom(self.parts)
+
+    def parts_at(self, change: float) -> tuple[Part, ...]:  # noqa: ARG002 - the same, wherever the truth is
+        """See `Evidence.parts_at`."""
+        return self.parts
 
     def above(self, bound: float) -> float:
         """See `Evidence.above`."""
@@ -149,8 +157,12 @@ class PairedProportions:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The examples alone."""
-        spread = (self.won + self.lost) / self.examples - self.change**2
+        return self.parts_at(self.change)
+
+    def parts_at(self, change: float) -> tuple[Part, ...]:
+        """See `Evidence.parts_at`."""
         size = self.examples
+        spread = self._spread(min(max(change, -1.0), 1.0)) / size
         return (Part(kind="examples", size=size, variance=max(spread, 1 / size) / size, freedom=math.inf),)
 
     def above(self, bound: float) -> float:
@@ -175,16 +187,19 @@ class PairedProportions:
 
     def _score(self, bound: float) -> float:
         """The difference from `bound`, over its standard error where `bound` were the truth."""
+        distance, spread = self.won - self.lost - self.examples * bound, self._spread(bound)
+        if spread <= 0:
+            return math.copysign(math.inf, distance) if distance else 0.0
+        return distance / math.sqrt(spread)
+
+    def _spread(self, bound: float) -> float:
+        """The variance of `won - lost`, where `bound` were the truth."""
         n, lost, won = self.examples, self.lost, self.won
-        distance = won - lost - n * bound
         # The likeliest share of examples that only the baseline gets right, if the difference is `bound`.
         linear = lost * (1 - bound) + won * (1 + bound) - 2 * n * bound
         root = math.sqrt(max(linear * linear + 8 * n * lost * bound * (1 - bound), 0.0))
         share = max((linear + root) / (4 * n), -bound, 0.0)
-        spread = n * (2 * share + bound * (1 - bound))
-        if spread <= 0:
-            return math.copysign(math.inf, distance) if distance else 0.0
-        return distance / math.sqrt(spread)
+        return n * (2 * share + bound * (1 - bound))
 
 
 def paired(pairs: Sequence[tuple[float, float]], examples: ExampleNoise | None = None) -> Estimate | None:
@@ -274,25 +289,39 @@ def two_sided(evidence: Evidence) -> float:
     return min(1.0, 2 * min(evidence.above(0.0), evidence.below(0.0)))
 
 
-def detectable(evidence: Evidence, *, level: float = LEVEL) -> float:
+def detectable(evidence: Evidence, *, level: float = LEVEL, bound: float = 0.0, sign: int = 1) -> float:
     """How far beyond a bound a change must be so that a one-sided test at `level` rejects it with 80% power.
 
-    By the noncentral t distribution (J. Cohen, Statistical Power Analysis, 1988, ch. 2); of several errors about so.
+    By the noncentral t distribution (J. Cohen, Statistical Power Analysis, 1988, ch. 2); of several errors, and of
+    proportions, whose error grows with the change, about so.
+
+    Args:
+        evidence: What is known of the error.
+        level: Of the test.
+        bound: Of the change.
+        sign: On which side of the bound: 1 above, -1 below.
     """
-    return _combined(evidence.parts, lambda freedom: detectable_errors(freedom, level))
+    far = 0.0
+    for _ in range(_ROUNDS):
+        before = far
+        far = _combined(evidence.parts_at(bound + sign * far), lambda freedom: detectable_errors(freedom, level))
+        if math.isclose(far, before):
+            break
+    return far
 
 
-def more(evidence: Evidence, gap: float, kind: Kind) -> int | None:
-    """How many more of `kind` a side would settle a test, should the change stay `gap` away from its bound.
+def more(evidence: Evidence, bound: float, kind: Kind) -> int | None:
+    """How many more of `kind` a side would settle the test of `bound`, should the change stay as it is.
 
     Returns:
         The smallest number; None where no reasonable number would, or nothing of that kind is at hand.
     """
-    if not gap > 0 or kind not in _MAX_MORE or all(part.kind != kind for part in evidence.parts):
+    gap, parts_there = abs(evidence.change - bound), evidence.parts_at(bound)
+    if not gap > 0 or kind not in _MAX_MORE or all(part.kind != kind for part in parts_there):
         return None
 
     def settles(extra: int) -> bool:
-        parts = tuple(_grown(part, extra) if part.kind == kind else part for part in evidence.parts)
+        parts = tuple(_grown(part, extra) if part.kind == kind else part for part in parts_there)
         return gap > _reach(parts, 1 - LEVEL)
 
     most = _MAX_MORE[kind]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mlci.core import estimates, statistics
@@ -68,6 +68,7 @@ class _Test:
 
     case: int
     bound: Bound
+    at: float  # where the bound lies among changes
     exceeded: float  # of "the change is within the bound"
     kept: float  # of "the change reaches the bound"
 
@@ -106,11 +107,7 @@ def _ruling(case: Case, verdict: Verdict, tests: Sequence[_Judged], family: int)
         return Ruling(gate="none", verdict=verdict, interval=interval, reason=_novelty(case))
     gate, reason = _at_sight(case, case.rule) or _by_tests(case, case.rule, tests, family)
     noticed = min(
-        (
-            judged.test.bound.limit + estimates.detectable(evidence, level=LEVEL * judged.share)
-            for judged in tests
-            if evidence
-        ),
+        (_noticed(judged.test, evidence, LEVEL * judged.share) for judged in tests if evidence),
         default=None,
     )
     return Ruling(
@@ -121,6 +118,12 @@ def _ruling(case: Case, verdict: Verdict, tests: Sequence[_Judged], family: int)
         detectable=noticed,
         accepted=_matters(case, case.rule) if gate == "pass" else None,
     )
+
+
+def _noticed(test: _Test, evidence: Evidence, level: float) -> float:
+    """The worsening that would be noticed with 80% power."""
+    sign = test.bound.sign
+    return sign * test.at + estimates.detectable(evidence, level=level, bound=test.at, sign=sign)
 
 
 def _novelty(case: Case) -> str | None:
@@ -163,7 +166,8 @@ def _tests(place: int, case: Case) -> list[_Test]:
         limit = bound.sign * bound.limit + shift
         above, below = evidence.above(limit), evidence.below(limit)
         exceeded, kept = (above, below) if bound.sign > 0 else (below, above)
-        found.append(_Test(place, bound, exceeded, kept))
+        since = replace(bound, word=f"{bound.word} than accepted") if case.accepted else bound
+        found.append(_Test(place, since, limit, exceeded, kept))
     return found
 
 
@@ -172,43 +176,49 @@ def _by_tests(case: Case, rule: Rule, tests: Sequence[_Judged], family: int) -> 
     assert evidence is not None and before is not None  # noqa: S101, PT018 - else it was decided at sight
     failed = [judged for judged in tests if judged.adjusted < LEVEL]
     if failed:
-        return "fail", _exceeded(failed[0].test.bound, evidence)
+        return "fail", _exceeded(failed[0].test, evidence)
     undecided = [judged for judged in tests if judged.test.kept >= LEVEL]
     if not undecided:
         _, objection = bounds(rule, case.direction, before.value)
         return ("inconclusive", objection) if objection else ("pass", None)
     test, adjusted = undecided[0].test, undecided[0].adjusted
-    said = _undecided(test.bound, evidence)
+    said = _undecided(test, evidence)
     if test.exceeded < LEVEL:
         return "inconclusive", f"{said}: p = {test.exceeded:.2g}, as one of {family} tests {adjusted:.2g} (Holm)"
-    return "inconclusive", f"{said}{_settled_by(test.bound, evidence)}"
+    return "inconclusive", f"{said}{_settled_by(test, evidence)}"
 
 
-def _exceeded(bound: Bound, evidence: Evidence) -> str:
-    low, high = sorted(bound.sign * end for end in evidence.interval())
-    amount = bound.sign * evidence.change
-    return f"{amount:.3g} {bound.word}, at most {bound.tolerance} allowed (90% interval {low:.2g} to {high:.2g})"
+def _since(test: _Test, change: float) -> float:
+    """How far a change goes the bad way, from the level that the bound is about: the baseline's or an accepted one."""
+    return test.bound.sign * change - (test.bound.sign * test.at - test.bound.limit)
 
 
-def _undecided(bound: Bound, evidence: Evidence) -> str:
-    amount = bound.sign * evidence.change
+def _exceeded(test: _Test, evidence: Evidence) -> str:
+    low, high = sorted(_since(test, end) for end in evidence.interval())
+    amount, bound = _since(test, evidence.change), test.bound
+    return f"{amount:.3g} {bound.word}, at most {bound.allowed} allowed (90% interval {low:.3g} to {high:.3g})"
+
+
+def _undecided(test: _Test, evidence: Evidence) -> str:
+    amount, bound = _since(test, evidence.change), test.bound
     if amount > bound.limit:
-        return f"{amount:.3g} {bound.word}, at most {bound.tolerance} allowed, but that may be noise"
+        return f"{amount:.3g} {bound.word}, at most {bound.allowed} allowed, but that may be noise"
     moved = f"{amount:.3g} {bound.word}" if amount > 0 else f"not {bound.word}"
-    return f"{moved}, but noise may hide more than the {bound.tolerance} allowed"
+    return f"{moved}, but noise may hide more than the {bound.allowed} allowed"
 
 
-def _settled_by(bound: Bound, evidence: Evidence) -> str:
-    gap = abs(bound.sign * evidence.change - bound.limit)
+def _settled_by(test: _Test, evidence: Evidence) -> str:
     kinds: tuple[Literal["seeds", "examples"], ...] = ("seeds", "examples")
-    needed = [(kind, estimates.more(evidence, gap, kind)) for kind in kinds]
+    needed = [(kind, estimates.more(evidence, test.at, kind)) for kind in kinds]
     said = [
-        "one more seed" if (kind, count) == ("seeds", 1) else f"about {_rounded(count):,} more {kind}"
+        f"one more {kind[:-1]}" if count == 1 else f"about {_rounded(count):,} more {kind}"
         for kind, count in needed
         if count is not None
     ]
     if said:
         return f"; {' or '.join(said)} would tell"
+    if {part.kind for part in evidence.parts} >= set(kinds):
+        return "; it takes more seeds and more examples to tell"
     if all(part.kind == "records" for part in evidence.parts):
         return "; several seeds would tell more"
     return ""

@@ -176,6 +176,11 @@ class Bound:
     word: str
     tolerance: str
 
+    @property
+    def allowed(self) -> str:
+        """The bound as it was written; of a share also what that comes to."""
+        return f"{self.tolerance} ({self.limit:.3g})" if self.tolerance.endswith("%") else self.tolerance
+
 
 def bounds(rule: Rule, direction: Direction | None, baseline: float) -> tuple[list[Bound], str | None]:
     """The bounds that a rule sets a change from `baseline`, and why one that it names cannot be applied."""
@@ -221,5 +226,6 @@ def judge_change(
     for bound in found:
         amount = bound.sign * change
         if amount > bound.limit + (slack if math.isfinite(slack) else 0.0):
-            return "fail", f"{amount:.3g} {bound.word}, at most {bound.tolerance} allowed"
+            word = bound.word if baseline in (None, level) else f"{bound.word} than accepted"
+            return "fail", f"{amount:.3g} {word}, at most {bound.allowed} allowed"
     return ("inconclusive", objection) if objection else ("pass", None)

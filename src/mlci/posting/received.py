@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mlci.workspace import RECORDS, brought
 
 _MAX_RECORDS = 1_000
 _MAX_METRICS = 100_000
+_MAX_FILES = 1_000  # of predictions
 _MAX_PREDICTIONS = 256 * 1024 * 1024  # bytes, of all files together
 
 
@@ -55,25 +56,25 @@ def receive(forge: Forge, run: WorkflowRun, artifact: str) -> Received:
     with tempfile.TemporaryDirectory(prefix="mlci-") as folder:
         archive = Path(folder) / "artifact.zip"
         forge.download(found, archive, max_bytes=artifact_zip.MAX_BYTES)
-        data = artifact_zip.read_entry(archive, RECORDS, shown=shown)
-        if data is None:
-            return Received(missing=f"{shown} holds no {RECORDS}: mlci did not get that far")
-        document = decode(data, RecordsDocument, name=RECORDS)
-        check_claims(document)
-        return Received(document=document, predictions=tuple(_predictions(archive, document, shown)))
+        with artifact_zip.opened(archive, shown=shown) as read:
+            data = read(RECORDS)
+            if data is None:
+                return Received(missing=f"{shown} holds no {RECORDS}: mlci did not get that far")
+            document = decode(data, RecordsDocument, name=RECORDS)
+            check_claims(document)
+            return Received(document=document, predictions=tuple(_predictions(read, document)))
 
 
-def _predictions(archive: Path, document: RecordsDocument, shown: str) -> Iterator[bytes]:
+def _predictions(read: Callable[[str], bytes | None], document: RecordsDocument) -> Iterator[bytes]:
     """Those that are there, up to a size in all; without them less is known of noise, and nothing else changes."""
     left = _MAX_PREDICTIONS
-    for file in (file for record in document.records for file in record.predictions):
-        if 0 <= file.size <= min(left, artifact_zip.MAX_ENTRY):
-            places = [place for place in (file.stored, brought(file)) if place]
-            found = (artifact_zip.read_entry(archive, place, shown=shown) for place in places)
-            content = next((data for data in found if data is not None and digest(data) == file.sha256), None)
-            if content is not None:
-                left -= len(content)
+    for file in {file.sha256: file for record in document.records for file in record.predictions}.values():
+        for place in filter(None, (file.stored, brought(file))):
+            content = read(place) if file.size <= min(left, artifact_zip.MAX_ENTRY) else None
+            left -= len(content or b"")  # also where it is not what was said: reading it took as long
+            if content is not None and digest(content) == file.sha256:
                 yield content
+                break
 
 
 def check_claims(document: RecordsDocument) -> None:
@@ -92,6 +93,11 @@ def check_claims(document: RecordsDocument) -> None:
         if record.name in seen:
             raise DocumentError(f"{RECORDS}: the run {record.name!r} is in it twice")
         seen.add(record.name)
+    files = [file for record in document.records for file in record.predictions]
+    if len(files) > _MAX_FILES:
+        raise DocumentError(f"{RECORDS}: {len(files):,} files of predictions, at most {_MAX_FILES:,} are read")
+    if any(file.size < 0 for file in files):
+        raise DocumentError(f"{RECORDS}: a file of predictions has less than no bytes")
     metrics = sum(len(record.metrics) for record in document.records)
     if metrics > _MAX_METRICS:
         raise DocumentError(f"{RECORDS}: {metrics:,} metrics, at most {_MAX_METRICS:,} are read")

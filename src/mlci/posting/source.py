@@ -55,8 +55,9 @@ def own_source(project: Project, forge: Forge, number: int | None) -> Source:
     try:
         document, _ = project.workspace.records()
         claims.check_claims(document)
+        project.workspace.measured_baseline()  # it is compared with later, and was written by the same code
     except (WorkspaceError, DocumentError) as error:
-        there = project.workspace.path(RECORDS).exists()
+        document, there = None, project.workspace.path(RECORDS).exists()
         missing = error.message if there else "the job that runs the code ended before mlci had a record"
     wanted = sought(context)
     if number is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 
 from tabulate import tabulate
 
@@ -42,21 +42,23 @@ def _lines(found: Trajectory) -> list[str]:
     better = f", {found.direction} is better" if found.direction else ""
     unit = f" in {plain(found.unit)}" if found.unit else ""
     headers = ["commit", "date", "value", "seeds", "n", "change"]
+    known = [True, True, True, any(point.seeds for point in found.points), any(point.n for point in found.points), True]
     # As many digits as it takes to see a change.
     values = [pair(old.value, new.value)[1] for new, old in pairwise(found.points)]
     values.append(number(found.points[-1].value))
-    rows = [
+    rows: list[list[str]] = [
         [
             point.commit[:7],
             plain(point.created_at[:10]),
             value,
-            point.seeds or "",
-            point.n or "",
+            str(point.seeds or ""),
+            str(point.n or ""),
             "" if point.change is None else signed(point.change),
         ]
         for point, value in zip(found.points, values, strict=True)
     ]
-    table = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+    shown = [list(compress(row, known)) for row in (headers, *rows)]
+    table = tabulate(shown, headers="firstrow", tablefmt="simple", disable_numparse=True)
     return [
         f"{plain(found.run)} ({found.profile}): {plain(found.name)}{unit}{better}  {curve}",
         *(f"  {row}".rstrip() for row in table.splitlines()),

@@ -155,7 +155,8 @@ def parts(deltas: Iterable[Delta]) -> str:
 def _counts(comparison: Comparison, records: Sequence[Record]) -> list[str]:
     deltas = comparison.deltas
     worse = regressions(comparison)
-    broken = [delta for delta in deltas if delta.gate == "fail" and delta.verdict != "regressed"]
+    broken = [delta for delta in deltas if delta.gate == "fail" and not _worse(delta)]
+    unknown = [delta for delta in deltas if delta.gate == "no-baseline" and comparison.blocks]
     open_ = [delta for delta in deltas if delta.gate == "inconclusive"]
     accepted = [delta for delta in deltas if delta.accepted and delta.gate == "pass"]
     failed = [record for record in records if record.status not in ("succeeded", "skipped") or record.error]
@@ -170,6 +171,7 @@ def _counts(comparison: Comparison, records: Sequence[Record]) -> list[str]:
         (len(worse), f"{parts(worse)} worse than allowed"),
         (len(broken), f"{parts(broken)} against {'its rule' if len(broken) == 1 else 'their rules'}"),
         (len(open_), f"{parts(open_)} undecided"),
+        (len(unknown), f"{parts(unknown)} without a baseline"),
         (len(accepted), f"{parts(accepted)} accepted as worse"),
         (improved, f"{improved} improved"),
         (len(of), f"{' and '.join(of)} gated"),

@@ -127,7 +127,7 @@ def test_compare__strict_decides_nothing_where_parameters_differ(team: Scene) ->
     team.configure(CONFIG.replace("[baseline]", '[baseline]\ncomparable = "strict"'))
     delta = compare(project(team)).deltas[0]
     assert delta.gate == "inconclusive"
-    assert "parameter trees None → 500" in str(delta.reason)
+    assert "parameter trees absent → 500" in str(delta.reason)
 
 
 @click.command()

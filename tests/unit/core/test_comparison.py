@@ -191,6 +191,31 @@ def test_compare__a_metric_that_a_rule_for_all_runs_names_and_none_has_is_noted(
     assert compared(record(status="failed"), None, *rules).notes == ()
 
 
+def test_compare__a_slice_that_a_rule_is_about_and_none_has_is_noted() -> None:
+    rules = [
+        Rule(pattern="accuracy", min=0.1, slice="country=*"),
+        Rule(pattern="accuracy", min=0.1, slice="contry=*"),
+        Rule(pattern="acuracy", min=0.1),
+        Rule(pattern="acuracy", min=0.1, slice="country=*"),
+    ]
+    measured = record(metric(0.9), metric(0.9, slice="country=DE"))
+    assert compared(measured, measured, *rules).notes == (
+        "no run reports a slice contry=* of accuracy, which a rule is about",
+        "no run reports acuracy, which a rule names",
+        "no run reports a slice country=* of acuracy, which a rule is about",
+    )
+
+
+def test_compare__slices_of_a_metric_are_one_reason_that_names_the_worst() -> None:
+    rule = Rule(pattern="accuracy", max_regression=0.01, slice="country=*")
+    before = record(*(metric(0.9, slice=f"country={name}") for name in ("DE", "FR", "IT")))
+    now = record(*(metric(0.9 - fall, slice=f"country={name}") for name, fall in (("DE", 0.1), ("FR", 0.3), ("IT", 0))))
+    comparison = compared(now, before, rule)
+    assert comparison.reasons == (
+        "train: accuracy [country=FR], the worst of 2 slices: 0.3 worse, at most 0.01 allowed",
+    )
+
+
 FAILED: dict[str, Any] = {"status": "failed", "error": Failure(kind="exception", message="ValueError: no")}
 SKIPPED: dict[str, Any] = {"status": "skipped", "reason": "event push"}
 BLOCKED: dict[str, Any] = {"status": "skipped", "error": Failure(kind="needs", message="needs prepare")}

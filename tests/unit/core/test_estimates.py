@@ -295,6 +295,28 @@ def test_detectable__of_several_errors_is_noticed_about_so_often() -> None:
     assert noticed / 4_000 == pytest.approx(0.8, abs=0.07)
 
 
+@pytest.mark.parametrize(
+    ("examples", "lost", "won", "bound"), [(182, 2, 0, 0.03), (500, 15, 10, 0.02), (50, 1, 0, 0.0)]
+)
+def test_detectable__of_proportions_is_noticed_about_so_often(examples: int, lost: int, won: int, bound: float) -> None:
+    level = 0.001
+    distance = detectable(PairedProportions(examples=examples, lost=lost, won=won), level=level, bound=-bound, sign=-1)
+    shares = [won / examples + bound + distance, won / examples]
+    draws = np.random.default_rng(1).multinomial(examples, [*shares, 1 - sum(shares)], size=500).tolist()
+    noticed = sum(PairedProportions(examples=examples, lost=a, won=b).below(-bound) < level for a, b, _ in draws)
+    assert noticed / 500 > 0.7
+
+
+@pytest.mark.parametrize(("examples", "lost", "won"), [(180, 2, 0), (180, 3, 1), (60, 0, 0)])
+def test_more__of_proportions_is_where_the_test_of_the_same_shares_decides(examples: int, lost: int, won: int) -> None:
+    observed = PairedProportions(examples=examples, lost=lost, won=won)
+    extra = more(observed, -0.03, "examples")
+    assert extra is not None
+    score = stats.norm.isf(observed.above(-0.03))
+    just, not_yet = (score * math.sqrt(1 + size / examples) for size in (extra, extra - 1))
+    assert not_yet <= stats.norm.ppf(0.95) < just
+
+
 @pytest.mark.parametrize("gap", [0.05, 0.1, 0.3])
 def test_more__is_the_fewest_that_settle_it(gap: float) -> None:
     estimate = Estimate(change=0.0, parts=(part(0.03, 2),))

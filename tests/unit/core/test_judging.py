@@ -108,7 +108,19 @@ def test_judge__says_what_would_tell() -> None:
 def test_judge__says_how_many_examples_would_tell() -> None:
     examples = ExampleNoise(examples=500, change=-0.01, standard_error=0.01, discordant=(15, 10))
     reason = only(case(metric(0.90), metric(0.89), examples=examples, deterministic=True)).reason
-    assert reason == "0.01 worse, but noise may hide more than the 0.02 allowed; about 860 more examples would tell"
+    assert reason == "0.01 worse, but noise may hide more than the 0.02 allowed; about 940 more examples would tell"
+
+
+def test_judge__of_two_errors_neither_of_which_alone_tells_both_have_to_shrink() -> None:
+    examples = ExampleNoise(examples=500, change=-0.018, standard_error=0.01)
+    reason = only(case(metric(*BEFORE), worse_by(0.018, spread=0.02), examples=examples)).reason
+    assert str(reason).endswith("; it takes more seeds and more examples to tell")
+
+
+def test_judge__a_share_of_the_baseline_is_also_said_in_the_metrics_unit() -> None:
+    reason = only(case(metric(*BEFORE), worse_by(0.05), RELATIVE)).reason
+    assert str(reason).startswith("0.05 worse, at most 2% (0.018) allowed")
+    assert only(case(metric(0.9), metric(0.8), RELATIVE)).reason == "0.1 worse, at most 2% (0.018) allowed"
 
 
 def test_judge__a_history_cannot_be_had_more_of() -> None:
@@ -278,6 +290,18 @@ def test_judge__a_worsening_that_was_accepted(now: Metric, gate: str, said: str 
     ruling = only(case(before, now, accepted=accepted(0.85)))
     assert (ruling.gate, ruling.accepted) == (gate, said)
     assert only(case(before, now)).verdict == ruling.verdict
+    if gate == "fail":
+        assert " worse than accepted, at most 0.02 allowed" in str(ruling.reason)
+
+
+def test_judge__what_is_said_of_an_accepted_worsening_is_since_the_accepted_level() -> None:
+    ruling = only(case(metric(*BEFORE), worse_by(0.09), accepted=accepted(0.85)))
+    assert str(ruling.reason).startswith("0.04 worse than accepted")
+    undecided = only(case(metric(*BEFORE), worse_by(0.069), accepted=accepted(0.85)))
+    assert str(undecided.reason).startswith("0.019 worse than accepted")
+    plain = only(case(metric(*BEFORE), worse_by(0.019)))
+    assert str(undecided.reason).split(";")[1] == str(plain.reason).split(";")[1]
+    assert undecided.detectable == pytest.approx((plain.detectable or 0) + 0.05)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from mlci.core.trajectory import Point, Trajectory
@@ -59,6 +60,19 @@ def test_history__a_curve_and_a_table() -> None:
         "  1111111   2024-05-01  0.75     3        99   +0.25",
         "  2222222   2024-05-02  0.5      3        99   −0.125",
         "  3333333   2024-05-03  0.625    3        99",
+    ]
+
+
+def test_history__leaves_out_what_no_record_has() -> None:
+    found = trajectory(0.75, 0.5)
+    unseeded = msgspec.structs.replace(
+        found, points=tuple(msgspec.structs.replace(point, seeds=None, n=None) for point in found.points)
+    )
+    assert history([unseeded], ascii_only=False).splitlines()[1:] == [
+        "  commit    date        value    change",
+        "  --------  ----------  -------  --------",
+        "  1111111   2024-05-01  0.75     +0.25",
+        "  2222222   2024-05-02  0.5",
     ]
 
 

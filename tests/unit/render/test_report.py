@@ -270,6 +270,18 @@ def test_report__slices_are_counted_apart_from_metrics() -> None:
     assert "Other metrics (0 and 1 slice)" in found
 
 
+def test_report__what_fails_is_counted_once_though_its_verdict_is_open() -> None:
+    found = shown(judged(delta(verdict="inconclusive"), delta("f1", verdict="missing", now=None, interval=None)))
+    assert found[0] == (
+        "mlci: fail, blocking: 1 metric worse than allowed, 1 metric against its rule, 2 of 2 metrics gated"
+    )
+
+
+def test_report__where_a_missing_baseline_blocks_the_first_line_says_so() -> None:
+    comparison = msgspec.structs.replace(judged(delta(before=None, gate="no-baseline", verdict="new")), blocks=True)
+    assert shown(comparison)[0] == "mlci: fail, blocking: 1 metric without a baseline, 1 of 1 metric gated"
+
+
 def test_report__slices_alone_are_no_metrics() -> None:
     assert shown(judged(passing(slice="country=AT")))[0] == "mlci: pass: 1 slice gated"
 

@@ -8,6 +8,8 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from mlci.errors import DocumentError
@@ -20,68 +22,89 @@ _MAX_RATIO = 200
 _MAX_DEPTH = 32
 _END = b"PK\x05\x06"
 _END_SIZE = 22
+_LOCATOR64, _LOCATOR64_SIZE = b"PK\x06\x07", 20
+_END64, _END64_SIZE = b"PK\x06\x06", 56
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
 _ZIP64 = 0xFFFF
 
 
-def read_entry(archive: Path, name: str, *, shown: str) -> bytes | None:
-    """The content of the file `name` in `archive`; None where it holds none of that name.
+@contextmanager
+def opened(archive: Path, *, shown: str) -> Iterator[Callable[[str], bytes | None]]:
+    """What reads the content of a file in `archive` by its path there; None where it holds none of that name.
 
     Args:
         archive: The zip file.
-        name: The path of the entry.
-        shown: How errors call the archive.
+        shown: How errors call it.
 
     Raises:
-        DocumentError: It is no zip file, or anything in its list of files is not as an honest upload makes it: too
-            many, a path that leaves the folder, a link, a name twice; or the file unpacks to far too much.
+        DocumentError: Here and by what it gives: it is no zip file, or anything in its list of files is not as an
+            honest upload makes it: too many, a path that leaves the folder, a link; or the file that is asked for is
+            there twice, or unpacks to far too much.
     """
     _check_directory(archive, shown)
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            entries = opened.infolist()
-            for entry in entries:
-                objection = _objection(entry)
-                if objection:
-                    raise DocumentError(f"{shown}: {entry.filename[:80]!r}: {objection}")
-            found = [entry for entry in entries if entry.filename == name]
+    with ExitStack() as stack:
+        with _refusals(shown):
+            file = stack.enter_context(zipfile.ZipFile(archive))
+            entries = file.infolist()
+        named: dict[str, list[zipfile.ZipInfo]] = {}
+        for entry in entries:
+            objection = _objection(entry)
+            if objection:
+                raise DocumentError(f"{shown}: {entry.filename[:80]!r}: {objection}")
+            named.setdefault(entry.filename, []).append(entry)
+
+        def read(name: str) -> bytes | None:
+            found = named.get(name, ())
             if len(found) > 1:
                 raise DocumentError(f"{shown}: {name} is in it twice")
-            return _content(opened, found[0], shown) if found else None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError, ValueError, OSError) as error:
-        raise DocumentError(f"{shown}: not a zip file that can be read ({type(error).__name__})") from None
+            with _refusals(shown):
+                return _content(file, found[0], shown) if found else None
+
+        yield read
 
 
 def copy_entry(archive: Path, name: str, to: Path, *, shown: str) -> bool:
     """Copy one large file of `archive` to `to`, whose digest the caller checks; False where there is none.
 
     Raises:
-        DocumentError: As `read_entry`.
+        DocumentError: As `opened`.
     """
     _check_directory(archive, shown)
+    with _refusals(shown), zipfile.ZipFile(archive) as file:
+        entry = next((item for item in file.infolist() if item.filename == name), None)
+        if entry is None or _objection(entry) or entry.is_dir():
+            return False
+        with file.open(entry) as source, to.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1024 * 1024)
+    return True
+
+
+@contextmanager
+def _refusals(shown: str) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(archive) as opened:
-            entry = next((item for item in opened.infolist() if item.filename == name), None)
-            if entry is None or _objection(entry) or entry.is_dir():
-                return False
-            with opened.open(entry) as source, to.open("wb") as file:
-                shutil.copyfileobj(source, file, 1024 * 1024)
+        yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError, ValueError, OSError) as error:
         raise DocumentError(f"{shown}: not a zip file that can be read ({type(error).__name__})") from None
-    return True
 
 
 def _check_directory(archive: Path, shown: str) -> None:
     """Refuse a list of files that would take long or much to read, by what the file's end says of it."""
     with archive.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(0, size - _END_SIZE - 0xFFFF))
+        file.seek(max(0, size - _END64_SIZE - _LOCATOR64_SIZE - _END_SIZE - 0xFFFF))
         tail = file.read()
     position = tail.rfind(_END)
     if position < 0 or len(tail) - position < _END_SIZE:
         raise DocumentError(f"{shown}: not a zip file")
     count, length = struct.unpack_from("<HI", tail, position + 10)
+    before = tail[:position]
+    if before[-_LOCATOR64_SIZE:].startswith(_LOCATOR64):
+        # Then zipfile believes the larger record before that, whatever this one says.
+        large = before[-_END64_SIZE - _LOCATOR64_SIZE : -_LOCATOR64_SIZE]
+        if not large.startswith(_END64):
+            raise DocumentError(f"{shown}: not a zip file")
+        count, length = struct.unpack_from("<QQ", large, 32)
     if count >= min(_MAX_ENTRIES, _ZIP64) or length > _MAX_DIRECTORY:
         raise DocumentError(f"{shown}: more than {_MAX_ENTRIES:,} files, or names too long")
 

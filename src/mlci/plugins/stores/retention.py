@@ -10,6 +10,8 @@ from mlci.core.documents import Record
 from mlci.plugins.stores import blobs, layout
 from mlci.plugins.stores.interface import Entry
 
+_NO_DATE = datetime.max.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -28,7 +30,7 @@ def kept(path: str, record: Record | None) -> Kept | None:
     return Kept(
         path=path,
         entry=Entry(record.name, record.profile, record.origin.commit or ""),
-        created=layout.created(record) or datetime.max.replace(tzinfo=UTC),
+        created=layout.created(record) or _NO_DATE,
         blobs=frozenset(f"{blobs.ROOT}/{file.sha256[:2]}/{file.sha256}" for file in record.predictions),
     )
 
@@ -56,7 +58,8 @@ def outgoing(
     """
     known = list(records)
     readable = sorted(filter(None, known), key=lambda item: item.created)
-    last = set({(item.entry.run, item.entry.profile): item.path for item in readable}.values())
+    dated = [item for item in readable if item.created < _NO_DATE]
+    last = set({(item.entry.run, item.entry.profile): item.path for item in dated}.values())
     gone = {
         item.path: item.entry
         for item in readable

@@ -52,6 +52,10 @@ def test_outgoing__a_date_that_is_none_is_not_old() -> None:
     assert outgoing(made("yesterday", A), made("", B), made("2024-07-01T00:00:00Z", C)) == ([], [])
 
 
+def test_outgoing__a_date_that_is_none_is_not_the_last() -> None:
+    assert outgoing(made("yesterday", A), made("2020-01-01T00:00:00Z", B), made("2020-01-02T00:00:00Z", C)) == ([B], [])
+
+
 def test_outgoing__blobs_that_no_other_record_names() -> None:
     records = made("2020-01-01T00:00:00Z", A, "1", "2"), made("2024-07-01T00:00:00Z", C, "2", "3")
     assert outgoing(*records, stored="1234") == ([A], ["1", "4"])
