@@ -161,8 +161,7 @@ class Cancellation:
             yield self
         finally:
             for number, handler in previous.items():
-                # Whoever asked again while this one stops has been heard: mlci is about to end by itself.
-                signal.signal(number, signal.SIG_IGN if self else handler)
+                signal.signal(number, handler)
 
 
 def supervise(

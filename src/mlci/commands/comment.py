@@ -10,6 +10,7 @@ import click
 from mlci.commands.compare import compare
 from mlci.commands.report import meta_of, terminal_report, write_report
 from mlci.core.documents import RecordsDocument
+from mlci.core.prediction_files import PARQUET
 from mlci.errors import ConfigError, UsageError
 from mlci.plugins.forges.interface import Forge
 from mlci.posting.post import post_nothing, post_report
@@ -53,7 +54,9 @@ def report(project: Project, forge: Forge, source: Source) -> dict[str, str]:
         # It is about another machine: a run.json that lies here is not its source.
         project.workspace.path(RUNS).unlink(missing_ok=True)
         for content in source.predictions:
-            project.workspace.bring_predictions(content)
+            # What Parquet unpacks to is only claimed by the file itself: a stranger's is not opened.
+            if not (source.foreign and content.startswith(PARQUET)):
+                project.workspace.bring_predictions(content)
     project.workspace.write(RECORDS, source.document)
     comparison = compare(project)
     records = source.document

@@ -92,8 +92,7 @@ def _need_history(project: Project, record: Record, before: Record) -> bool:
 
 
 def _too_few_seeds(before: Metric, now: Metric) -> bool:
-    sizes = len(before.samples), len(now.samples)
-    return min(sizes) == 0 or max(sizes) == 1
+    return max(len(before.samples), len(now.samples)) < 2  # noqa: PLR2004 - a spread needs two
 
 
 def deployed_versions(project: Project, records: Sequence[Record]) -> dict[str, Shown]:

@@ -194,9 +194,10 @@ def _gone(side: _Side) -> Iterator[Delta]:
         return  # what a failed run did not report is no news
     now = {key(metric) for metric in record.metrics}
     before = {key(metric): metric for metric in baseline.metrics} if baseline else {}
+    none_left = not any(choose(side.tiers, name, part) for name, _, part in now)
     for identity, metric in before.items():
         if identity not in now:
-            yield _missing(record, metric, choose(side.tiers, metric.name, metric.slice))
+            yield _missing(record, metric, choose(side.tiers, metric.name, metric.slice), none_left=none_left)
     known = {(name, part) for name, _, part in [*now, *before]}
     for rule in _demanded(side.tiers):
         if not any(choose([[rule]], name, part) for name, part in known):
@@ -220,7 +221,7 @@ def _unheard(sides: Sequence[_Side]) -> Iterator[str]:
     if any(_bad(side.record) for side in sides):
         return
     known = {(metric.name, metric.slice) for side in sides for metric in side.record.metrics}
-    rules = {(rule.pattern, rule.slice): rule for side in sides for rule in side.tiers[-1]} if sides else {}
+    rules = {(rule.pattern, rule.slice): rule for side in sides if side.tiers for rule in side.tiers[-1]}
     for rule in rules.values():
         if rule.required or any(choose([[rule]], name, part) for name, part in known):
             continue
@@ -253,9 +254,12 @@ def _delta(record: Record, case: Case, ruling: Ruling) -> Delta:
     )
 
 
-def _missing(record: Record, metric: Metric, rule: Rule | None) -> Delta:
-    wanted = rule is not None and (rule.required or names(rule))
-    reason = f"the run no longer reports it, and {_demand(rule)}" if rule and wanted else "the run no longer reports it"
+def _missing(record: Record, metric: Metric, rule: Rule | None, *, none_left: bool) -> Delta:
+    """A metric of the baseline that is gone; `none_left`: with all others that a rule is about."""
+    named = rule is not None and (rule.required or names(rule))
+    wanted = named or (rule is not None and none_left)
+    why = _demand(rule) if rule and named else "nothing that a rule is about is left" if wanted else ""
+    reason = f"the run no longer reports it, and {why}" if why else "the run no longer reports it"
     return Delta(
         run=record.name,
         metric=_shown(metric),

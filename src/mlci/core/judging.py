@@ -13,7 +13,7 @@ from mlci.core.documents import Direction, GateResult, Metric, Rule, Verdict
 from mlci.core.estimates import Evidence
 from mlci.core.noise import Noise
 from mlci.core.statistics import LEVEL
-from mlci.core.threshold import Bound, bounds, bounds_change, difference, judge_change, judge_value, same
+from mlci.core.threshold import Bound, bounds, bounds_change, difference, judge_change, judge_value, names, same
 
 # What no rule bounds is judged each for itself, so that one metric more changes nothing of another: more strictly.
 UNGATED_LEVEL = 0.01
@@ -140,7 +140,9 @@ def _at_sight(case: Case, rule: Rule) -> tuple[GateResult, str | None] | None:
         return "fail", "; ".join(objections)
     size = max(len(now.samples) or 1, now.n or 0)
     if rule.min_n is not None and size < rule.min_n:
-        return "inconclusive", f"{size:,} of at least {rule.min_n:,} seeds or examples"
+        # Of slices that only match a pattern some are always small.
+        small: GateResult = "none" if rule.slice is not None and not names(rule) else "inconclusive"
+        return small, f"{size:,} of at least {rule.min_n:,} seeds or examples"
     if not bounds_change(rule):
         return "pass", None
     if before is None:

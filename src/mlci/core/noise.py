@@ -70,28 +70,31 @@ def _seeds(before: Metric, now: Metric, examples: ExampleNoise | None) -> Noise 
     """By samples; None where there are too few of them."""
     if not measurable((*before.samples, *now.samples)):
         return None
+    # A run without seeds has drawn one value.
+    values = before.samples or (before.value,), now.samples or (now.value,)
+    sizes = len(values[0]), len(values[1])
     pairs = _pairs(before, now)
     if len(pairs) >= _PAIR:
-        found = _paired(pairs, examples)
+        found = _paired(pairs, examples, of=max(sizes))
         if found:
             return found
-    sizes = len(before.samples), len(now.samples)
-    if min(sizes) == 0 or max(sizes) < _PAIR:
+    if max(sizes) < _PAIR:
         return None
     if min(sizes) == 1:
-        found_one = estimates.one_against_several(before.samples, now.samples, examples)
+        found_one = estimates.one_against_several(*values, examples)
         return Noise(found_one, _with(examples, f"{sizes[0]} against {sizes[1]} seeds")) if found_one else None
-    estimate = estimates.unpaired(before.samples, now.samples, examples)
+    estimate = estimates.unpaired(*values, examples)
     if estimate:
         return Noise(estimate, _with(examples, f"{_either(set(sizes))} unpaired seeds"))
     return _fixed(examples, f"deterministic, {_either(set(sizes))} seeds agree")
 
 
-def _paired(pairs: Sequence[tuple[float, float]], examples: ExampleNoise | None) -> Noise | None:
+def _paired(pairs: Sequence[tuple[float, float]], examples: ExampleNoise | None, *, of: int) -> Noise | None:
     """By pairs; None where each differs by the very same, which says nothing of how far another one would."""
     estimate = estimates.paired(pairs, examples)
     if estimate:
-        return Noise(estimate, _with(examples, f"{len(pairs)} paired seeds"))
+        alone = f" of {of}" if of > len(pairs) else ""
+        return Noise(estimate, _with(examples, f"{len(pairs)} paired seeds{alone}"))
     unchanged = all(abs(now - before) <= FLOAT_NOISE * max(abs(before), abs(now)) for before, now in pairs)
     if unchanged and not (examples and examples.standard_error > 0):
         return Noise(None, f"none, {len(pairs)} seeds as before")

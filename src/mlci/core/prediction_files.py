@@ -16,7 +16,7 @@ MAX_ROWS = 5_000_000
 _MAX_COLUMNS = 2_000
 _MAX_FIELD = 64 * 1024  # characters
 _MAX_LINE = 4 * 1024 * 1024
-_PARQUET = b"PAR1"
+PARQUET = b"PAR1"  # what such a file begins with
 _BATCH = 64 * 1024  # rows
 
 
@@ -32,7 +32,7 @@ def rows(data: bytes, *, name: str) -> Iterator[list[str]]:
     """
     if len(data) > MAX_BYTES:
         raise MetricError(f"{name}: larger than {MAX_BYTES:,} bytes")
-    found = _parquet(data, name) if data.startswith(_PARQUET) else _csv(data, name)
+    found = _parquet(data, name) if data.startswith(PARQUET) else _csv(data, name)
     header = next(found, [])
     if not header:
         raise MetricError(f"{name}: it is empty, expected a line of column names")

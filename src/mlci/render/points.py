@@ -12,6 +12,7 @@ from mlci.render.text import number, parts
 
 _MAX_PROBLEMS = 4  # the rest is counted there and listed below
 _MAX_ACCEPTED = 2
+_MAX_NOTES = 3
 
 
 def problems(comparison: Comparison, records: Sequence[Record]) -> list[Line]:
@@ -25,6 +26,11 @@ def accepted(comparison: Comparison) -> list[Line]:
     return _limited(
         [_point(delta, ("accepted: ", said(delta.accepted or ""))) for delta in found], _MAX_ACCEPTED, "more accepted"
     )
+
+
+def notes(comparison: Comparison) -> list[Line]:
+    """What makes the answer less than it seems, such as a rule that no metric fits."""
+    return _limited([("note: ", said(note)) for note in comparison.notes], _MAX_NOTES, "more notes")
 
 
 def _limited(points: list[Line], most: int, more: str) -> list[Line]:

@@ -54,7 +54,8 @@ class Meta:
 def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Report:
     """Decide what to say; a pass says it in two lines."""
     problems = points.problems(comparison, records)
-    clean = comparison.verdict == "pass" and not comparison.blocks and not problems
+    notes = points.notes(comparison)
+    clean = comparison.verdict == "pass" and not comparison.blocks and not problems and not notes
     ran = any(record.status != "skipped" for record in records)
     files: Line = (" · ", Link("notebooks and logs", meta.files_url)) if meta.files_url and ran and clean else ()
     where = _where(comparison, records, meta)
@@ -74,7 +75,7 @@ def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Repo
     return Report(
         mark="pass" if clean else "fail" if comparison.blocks or comparison.verdict == "fail" else "warn",
         headline=headline(comparison, records),
-        points=(*problems, *points.accepted(comparison)),
+        points=(*problems, *points.accepted(comparison), *notes),
         footer=tuple(footer),
         sections=tuple(section for section in _sections(comparison, records, meta) if section.body),
     )

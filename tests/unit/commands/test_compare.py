@@ -83,7 +83,7 @@ def test_with_noise__as_many_as_are_configured(team: Scene) -> None:
         (seeds(1), seeds(1), True),
         (seeds(3), seeds(1), False),
         (seeds(1), seeds(2), False),
-        (seeds(3), seeds(0), True),
+        (seeds(3), seeds(0), False),
         (seeds(1, "ungated"), seeds(1, "ungated"), False),
         ({"deterministic": True}, {"deterministic": True}, False),
         ({"deterministic": True}, {}, True),

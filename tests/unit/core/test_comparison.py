@@ -117,9 +117,19 @@ def test_compare__a_metric_that_is_new() -> None:
     ],
 )
 def test_compare__a_metric_that_is_gone(rule: Rule, gate: str, overall: str) -> None:
-    comparison = compared(record(), record(metric(0.9)), rule)
-    assert (comparison.deltas[0].verdict, comparison.deltas[0].gate) == ("missing", gate)
+    still = metric(0.9, "acc5")
+    comparison = compared(record(still), record(metric(0.9), still), rule)
+    gone = comparison.deltas[-1]
+    assert (gone.metric, gone.verdict, gone.gate) == ("accuracy", "missing", gate)
     assert comparison.verdict == overall
+
+
+def test_compare__all_that_rules_are_about_is_gone() -> None:
+    before = record(metric(0.9), metric(0.8, "accuracy5"), metric(1.0, "size"))
+    comparison = compared(record(metric(1.0, "size")), before, Rule(pattern="acc*", max_regression=0.1))
+    assert [(delta.gate, delta.reason) for delta in comparison.deltas[1:]] == [
+        ("fail", "the run no longer reports it, and nothing that a rule is about is left"),
+    ] * 2
 
 
 def test_compare__a_required_metric_that_nobody_ever_had() -> None:

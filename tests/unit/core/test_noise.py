@@ -41,17 +41,18 @@ def drawn(*samples: float, **fields: Any) -> Metric:
     ("before", "now", "source"),
     [
         (metric(0.90, 0.92), metric(0.91, 0.90), "2 paired seeds"),
-        (metric(0.90, 0.92, 0.88), metric(0.91, 0.90), "2 paired seeds"),
-        (metric(0.90, 0.92, 0.88), metric(0.91, 0.90, 0.90, seeds=(2, 0, 7)), "2 paired seeds"),
+        (metric(0.90, 0.92, 0.88), metric(0.91, 0.90), "2 paired seeds of 3"),
+        (metric(0.90, 0.92, 0.88), metric(0.91, 0.90, 0.90, seeds=(2, 0, 7)), "2 paired seeds of 3"),
         (metric(0.90, 0.92, 0.88), metric(0.91, 0.90, 0.90, seeds=(2, 8, 7)), "3 unpaired seeds"),
         (metric(0.90, 0.92), metric(0.91, 0.90, 0.93, seeds=(7, 8, 9)), "2 and 3 unpaired seeds"),
         (drawn(0.90, 0.92), drawn(0.91, 0.90), "2 unpaired seeds"),
         (drawn(0.90, 0.92), metric(0.91, 0.90), "2 unpaired seeds"),
         (metric(0.90, 0.92), metric(0.91, seeds=(1,)), "2 against 1 seeds"),
         (metric(0.90, seeds=(1,)), metric(0.91, 0.90, 0.95), "1 against 3 seeds"),
-        # One pair, or one value a side, tells nothing of noise; nor does one without samples.
+        # A run without seeds has drawn one value.
+        (metric(0.90), metric(0.91, 0.92), "1 against 2 seeds"),
+        # One pair, or one value a side, tells nothing of noise.
         (metric(0.90, seeds=(1,)), metric(0.91, seeds=(1,)), "none"),
-        (metric(0.90), metric(0.91, 0.92), "none"),
         (metric(0.90), metric(0.91), "none"),
         # One side constant: the other one's spread counts.
         (drawn(0.90, 0.90), drawn(0.91, 0.93), "2 unpaired seeds"),
