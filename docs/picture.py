@@ -19,7 +19,7 @@ from mlci.project import Invocation, Project
 from mlci.render.comment import comment
 
 IMAGES = Path(__file__).parent / "images"
-LINES, COLUMNS = 22, 160
+LINES, COLUMNS = 22, 178
 WIDTH, HEIGHT, MARGIN = 7.83, 18, 16  # of a character at 13 px, in pixels
 COLOURS = {"regressed": "#ff7b72", "fail": "#ff7b72", "improved": "#7ee787", "pass": "#7ee787"}
 MONOSPACE = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"

@@ -111,8 +111,8 @@ def test_save__one_shallow_clone_many_times_at_once(clone: Repository, server: G
     before = fingerprint(mine.folder)
     assert {".git/shallow", ".git/refs/stash", ".git/index", ".git/config", ".git/HEAD"} <= before.keys()
     server.tokens[TOKEN] = WRITE
-    save_at_once([mine.folder] * (PROCESSES // 2), server.url, TOKEN)
-    assert len(list(store(mine, server, TOKEN).entries())) == PROCESSES // 2
+    save_at_once([mine.folder] * (PROCESSES // 4), server.url, TOKEN)
+    assert len(list(store(mine, server, TOKEN).entries())) == PROCESSES // 4
     assert fingerprint(mine.folder) == before
     assert holding(tmp_path, TOKEN) == []
 

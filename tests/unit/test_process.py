@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -178,12 +177,17 @@ def test_supervise__no_silence_is_what(tmp_path: Path, code: str) -> None:
 
 def test_supervise__cancellation(tmp_path: Path) -> None:
     cancellation = Cancellation()
-    timer = threading.Timer(0.3, cancellation.set)
-    timer.start()
-    ended, said = supervised("import time\ntime.sleep(60)", tmp_path, cancellation=cancellation)
+    said: list[bytes] = []
+
+    def heard(chunk: bytes) -> None:
+        said.append(chunk)
+        cancellation.set()
+
+    argv = [sys.executable, "-c", "import time\nprint('began', flush=True)\ntime.sleep(60)"]
+    ended = supervise(argv, cwd=tmp_path, environ={}, on_output=heard, cancellation=cancellation)
     assert ended.cancelled
     assert not ended.timed_out
-    assert "KeyboardInterrupt" in said
+    assert b"KeyboardInterrupt" in b"".join(said)
 
 
 def test_supervise__cancellation_of_what_ignores_it(tmp_path: Path) -> None:
