@@ -145,7 +145,7 @@ def test_end_leftovers__what_forks_while_it_is_being_killed() -> None:
         said.readline()
         process.wait()
         time.sleep(0.1)
-        assert tree.end_leftovers() > 1
+        assert tree.end_leftovers() >= 1  # how many had come to life by then is chance
         time.sleep(0.1)
         assert tree.sample() == []
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlci.core.documents import Metric, Record
+from mlci.core.metric import listed
 
 _MAX_PACKAGES = 5
 _MAX_DEFINITION = 24
 
 
-def _listed(*lines: str) -> frozenset[str]:
-    return frozenset(word for line in lines for word in line.split())
-
-
 # Another version of these may give other numbers of the same code: what computes, trains, draws at random, or decides
 # what a metric is. By the name of the distribution, normalised.
-NUMERICAL = _listed(
+NUMERICAL = listed(
     "bitsandbytes catboost cudf cuml cupy datasets deepspeed diffusers evaluate fairlearn fastai flash-attn flax",
     "gensim huggingface-hub imbalanced-learn jax jaxlib joblib keras lifelines lightgbm lightning lm-eval mkl",
     "nltk numba numpy onnx onnxruntime opencv-python opencv-python-headless optax pandas peft pillow polars",
@@ -26,7 +23,7 @@ NUMERICAL = _listed(
     "triton trl ultralytics unsloth vllm xformers xgboost",
 )
 # A change of these is what is being judged, not what makes the judgement doubtful.
-_CODE = _listed(".c .cc .cpp .cu .cuh .h .hpp .ipynb .jl .py .pyi .pyx .r .rmd .rs .scala .sh .sql .toml")
+_CODE = listed(".c .cc .cpp .cu .cuh .h .hpp .ipynb .jl .py .pyi .pyx .r .rmd .rs .scala .sh .sql .toml")
 
 
 def changes(record: Record, baseline: Record) -> tuple[str, ...]:

@@ -19,18 +19,19 @@ MAX_SERIES = 200  # points of a series that are kept
 DIRECTIONS: dict[str, Direction] = {"higher": "higher", "lower": "lower", "maximize": "higher", "minimize": "lower"}
 
 
-def _listed(*lines: str) -> frozenset[str]:
+def listed(*lines: str) -> frozenset[str]:
+    """The words of `lines`: a long set that reads as a paragraph."""
     return frozenset(word for line in lines for word in line.split())
 
 
 # Words of a metric's name, as frameworks spell them. Of several, the last one decides: "accuracy_loss" is a loss.
-HIGHER = _listed(
+HIGHER = listed(
     "acc accuracy alignment ap ari auc aucpr auprc auroc bleu chrf concordance correct correlation coverage dice",
     "em f1 f2 fbeta fps gini gmean hit hits iou jaccard kappa likelihood map mar mcc meteor mrr ndcg nmi pearson",
     "precision psnr purity r2 recall reward roc rouge rougel score sensitivity silhouette similarity spearman",
     "specificity ssim success throughput tnr top1 top5 tpr",
 )
-LOWER = _listed(
+LOWER = listed(
     "bce brier cer chamfer cost crossentropy deviance distance divergence drift duration ece eer energy entropy",
     "err error errors fdr fid fnr fpr hamming hausdorff kl kld lag latency logloss loss mae mape mase mce medae",
     "memory misclassification mse msle nll nmae overfit perplexity pinball ppl regret residual rmse rmsle rss",
