@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from mlci import __version__
-from mlci.errors import CancelledError, MlciError
+from mlci.errors import MlciError
 
 ISSUES = "the issue tracker of mlci"
 
@@ -114,8 +113,6 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
         if error.hint:
             click.echo(f"  {error.hint}", err=True)
-        if isinstance(error, CancelledError):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # asked again, it ends no other way than by itself
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         sys.exit(130)

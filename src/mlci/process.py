@@ -151,8 +151,12 @@ class Cancellation:
         return self._asked
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[Cancellation]:
-        """Turn SIGINT and SIGTERM into `set()`, in the main thread, until the block ends."""
+    def listening(self, *, last: bool = False) -> Iterator[Cancellation]:
+        """Turn SIGINT and SIGTERM into `set()`, in the main thread, until the block ends.
+
+        Args:
+            last: Once asked to stop, mlci is about to end by itself: who asks again does not cut that short.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -161,7 +165,8 @@ class Cancellation:
             yield self
         finally:
             for number, handler in previous.items():
-                signal.signal(number, handler)
+                # Not a handler of ours: Python takes those away before its own end.
+                signal.signal(number, signal.SIG_IGN if last and self else handler)
 
 
 def supervise(

@@ -42,7 +42,7 @@ def run_all(project: Project, options: Options, display: Display) -> RunsDocumen
     cancellation = Cancellation()
     session = Session(project, options, display, plan, results, cancellation)
     session.prepare()
-    with project.workspace.locked(), cancellation.listening():
+    with project.workspace.locked(), cancellation.listening(last=True):
         session.execute()
     if cancellation:
         raise CancelledError("stopped; what was done is in .mlci/run.json", hint="Go on with `mlci run --last-failed`.")
