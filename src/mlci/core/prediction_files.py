@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
 
+from mlci.core.lines import bounded
 from mlci.errors import MetricError
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -50,7 +50,8 @@ def rows(data: bytes, *, name: str) -> Iterator[list[str]]:
 def _csv(data: bytes, name: str) -> Iterator[list[str]]:
     csv.field_size_limit(_MAX_FIELD)
     # The text is decoded as it is read, so that a large file is not held twice.
-    reader = csv.reader(_lines(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline=""), name))
+    file = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    reader = csv.reader(bounded(file, longest=_MAX_LINE, name=name))
     try:
         for row in reader:
             if row:
@@ -59,16 +60,6 @@ def _csv(data: bytes, name: str) -> Iterator[list[str]]:
         raise MetricError(f"{name}: line {reader.line_num:,}: {error}") from None
     except UnicodeDecodeError:
         raise MetricError(f"{name}: not UTF-8 text") from None
-
-
-def _lines(file: io.TextIOWrapper, name: str) -> Iterator[str]:
-    for number in itertools.count(1):
-        line = file.readline(_MAX_LINE)
-        if len(line) == _MAX_LINE:
-            raise MetricError(f"{name}: line {number:,}: of {_MAX_LINE:,} characters or more")
-        if not line:
-            return
-        yield line
 
 
 def _parquet(data: bytes, name: str) -> Iterator[list[str]]:

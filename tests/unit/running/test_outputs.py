@@ -386,7 +386,7 @@ def test_default__what_another_run_may_have_written_is_a_note(cwd: Path) -> None
 
 
 def test_default__what_another_run_declares_is_that_one_s(cwd: Path) -> None:
-    beside = {"other": within_reach(table(artifacts=["../work/*.json"]), cwd.parent / "elsewhere")}
+    beside = {"other": within_reach(table(artifacts=[f"../{cwd.name}/*.json"]), cwd.parent / "elsewhere")}
     found = after(cwd, table(), lambda: _write(cwd / "metrics.json", '{"accuracy": 0.9}'), beside)
     assert note(found) == "metrics.json: other ran meanwhile and may have written it"
 

@@ -50,7 +50,7 @@ def test_elsewhere__folders_of_pth_files(here: Path) -> None:
     [
         "no json",
         "[]",
-        {"url": "https://example.com/own.whl", "archive_info": {}},
+        {"url": "https://example.com/own.zip", "archive_info": {}},
         {"url": "file:///elsewhere", "dir_info": {}},
         {"dir_info": {}},
     ],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TextIO
+from typing import ClassVar
 
 from mlci.core.documents import Metric
+from mlci.core.lines import bounded
 from mlci.errors import MetricError
 from mlci.plugins.readers.series import Series
 from mlci.plugins.readers.source import Found
@@ -55,21 +55,11 @@ def _read(path: Path, name: str, delimiter: str) -> list[Metric]:
         if path.stat().st_size > _MAX_BYTES:
             raise MetricError(f"{name}: larger than {_MAX_BYTES:,} bytes")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _metrics(_rows(_lines(file, name), delimiter, name), name)
+            return _metrics(_rows(bounded(file, longest=_MAX_LINE, name=name), delimiter, name), name)
     except OSError as error:
         raise MetricError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise MetricError(f"{name}: not UTF-8 text") from None
-
-
-def _lines(file: TextIO, name: str) -> Iterator[str]:
-    for number in itertools.count(1):
-        line = file.readline(_MAX_LINE)
-        if len(line) == _MAX_LINE:
-            raise MetricError(f"{name}: line {number}: of {_MAX_LINE:,} characters or more")
-        if not line:
-            return
-        yield line
 
 
 def _rows(lines: Iterator[str], delimiter: str, name: str) -> Iterator[list[str]]:
