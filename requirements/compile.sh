@@ -16,7 +16,7 @@ print(*tomllib.load(open("../pyproject.toml", "rb"))["project"]["optional-depend
 }
 
 # Solved together, so that every extra can be installed beside the action's own, and beside every other.
-extras=(azure gcs gpu huggingface mlflow parquet s3 sign)
+extras=(azure gcs gpu huggingface mlflow parquet pictures s3 sign)
 all=$(mktemp)
 trap 'rm -f "$all"' EXIT
 compile "$all" ../pyproject.toml "${extras[@]/#/--extra=}"
