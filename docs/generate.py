@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
+import msgspec
 import yaml
 
 from mlci import errors
 from mlci.cli import COMMANDS, cli
 from mlci.config.file import json_schema
+from mlci.config.tables import GateTable, RuleTable
+from mlci.core import documents, release
+from mlci.core.documents import Rule
 from mlci.core.metric import HIGHER, LOWER, PHRASES
+from mlci.core.threshold import choose, in_words, judge_change, judge_value
 from mlci.process import _CI_PREFIXES, _CI_VARIABLES, _MAY_PASS
 
 ROOT = Path(__file__).parents[1]
@@ -191,6 +198,195 @@ is reported, and no `max-regression` passes or fails it.
 """
 
 
+def rules() -> str:
+    """The keys of a rule, and what rules make of values: computed by the gate's own functions."""
+    keys = json.loads(json_schema())["$defs"]
+    among = ", ".join(f"`{rule.pattern}`" for rule in PATTERNS)
+    chosen = [rule.pattern for rule in [choose([PATTERNS], "val_accuracy")] if rule]
+    return "\n".join(
+        [
+            "# Rules\n",
+            NOTE,
+            RULES_PAGE,
+            "## Keys\n\n| key | type | default | |\n|---|---|---|---|\n"
+            + _rows(keys[RuleTable.__name__]["properties"]),
+            CHOICE,
+            f"Of the rules {among} that of `val_accuracy` is `{''.join(chosen)}`.\n",
+            EXAMPLES,
+            "| rule | in words | direction | baseline | value | result |\n|---|---|---|---|---|---|\n"
+            + "".join(_judged(*example) for example in JUDGED),
+            "## What blocks: `[gate]`\n\n| key | type | default | |\n|---|---|---|---|\n"
+            + _rows(keys[GateTable.__name__]["properties"]),
+        ]
+    )
+
+
+def _judged(rule: Rule, direction: documents.Direction | None, baseline: float, value: float) -> str:
+    """One row: what a rule makes of two point values."""
+    given = {
+        name: item
+        for name, item in msgspec.structs.asdict(rule).items()
+        if name != "pattern" and item not in (None, False)
+    }
+    written = ", ".join(f"{name.replace('_', '-')} = {json.dumps(item)}" for name, item in given.items())
+    result, reason = judge_change(rule, direction, baseline, value)
+    against = judge_value(rule, value)
+    if against:
+        result, reason = "fail", "; ".join([*against, *([reason] if result == "fail" and reason else [])])
+    said = f"{result}: {reason}" if reason else result
+    columns = f"`{written}`", in_words(rule, direction), direction or "not known", f"{baseline:g}", f"{value:g}", said
+    return f"| {' | '.join(columns)} |\n"
+
+
+PATTERNS = [Rule(pattern="*"), Rule(pattern="*accuracy"), Rule(pattern="val_*")]
+JUDGED: list[tuple[Rule, documents.Direction | None, float, float]] = [
+    (Rule(pattern="*", max_regression=0.01), "higher", 0.9, 0.895),
+    (Rule(pattern="*", max_regression=0.01), "higher", 0.9, 0.88),
+    (Rule(pattern="*", max_regression="10%"), "lower", 0.5, 0.56),
+    (Rule(pattern="*", max_regression="2%"), "lower", 0.0, 0.1),
+    (Rule(pattern="*", max_regression=0.01), None, 0.9, 0.8),
+    (Rule(pattern="*", max_drop=5), None, 100, 94),
+    (Rule(pattern="*", max_increase=5), None, 100, 94),
+    (Rule(pattern="*", min=0.85), "higher", 0.8, 0.84),
+    (Rule(pattern="*", max_regression=0.05, min=0.85), "higher", 0.9, 0.84),
+]
+RULES_PAGE = """\
+A rule is a table `[metrics."PATTERN"]`, or `[runs.NAME.rules."PATTERN"]` for one run.
+[How to set them](../how-to/rules.md), [how a change is judged](../explanation/statistics.md).
+"""
+CHOICE = """\
+Tolerances are numbers of at least 0 in the metric's unit, or percentages of the baseline's magnitude. `maximize` and
+`minimize` are other words for `higher` and `lower`. Where no `direction` is given it is that of `log_metric` or of the
+[name](directions.md).
+
+## Which rule
+
+A metric has one rule or none. A run's own rules are tried before those of `[metrics]`; of those that match, with
+`fnmatch`, an exact pattern beats a glob, then the one with more literal characters. Rules do not merge. A rule is of
+the whole; a slice has those under `slices` only.
+"""
+EXAMPLES = """\
+## What a rule makes of two values
+
+Where nothing is known of a metric's noise values are compared as they are:
+"""
+
+
+ROOTS: dict[str, tuple[type[documents.Document], str]] = {
+    "run.json": (documents.RunsDocument, "`mlci run`"),
+    "record.json": (documents.RecordsDocument, "`mlci record`"),
+    "comparison.json": (documents.Comparison, "`mlci compare`"),
+    "release.json": (release.Release, "`mlci release`"),
+    "deployment.json": (release.Deployment, "`mlci deploy`, `promote`, `rollback`"),
+    "verification.json": (release.Verification, "`mlci verify`"),
+}
+
+
+def document_page() -> str:
+    """Every type of the documents, its fields, and what the code says of them."""
+    rows = "".join(
+        f"| `{file}` | [{kind.__name__}](#{kind.__name__.lower()}) | {maker} "
+        f"| [{_schema_path(file).name}](../../{_schema_path(file).relative_to(ROOT).as_posix()}) |\n"
+        for file, (kind, maker) in ROOTS.items()
+    )
+    words = "".join(
+        f"| {name} | {', '.join(f'`{word}`' for word in get_args(item))} |\n"
+        for module in (documents, release)
+        for name, item in vars(module).items()
+        if get_origin(item) is Literal
+    )
+    types = list(dict.fromkeys(found for kind, _ in ROOTS.values() for found in _types_of(kind)))
+    return "\n".join(
+        [
+            "# Documents in `.mlci`\n",
+            NOTE,
+            DOCUMENTS.replace("FORMAT", str(documents.FORMAT)),
+            f"| file | type | written by | JSON Schema |\n|---|---|---|---|\n{rows}",
+            f"Words that some fields are one of:\n\n| type | words |\n|---|---|\n{words}",
+            *(
+                f"## {kind.__name__}\n\n{_said_of(kind)}\n\n| field | type | default | |\n|---|---|---|---|\n"
+                + "".join(_fields(kind, {found.__name__ for found in types}))
+                for kind in types
+            ),
+        ]
+    )
+
+
+DOCUMENTS = """\
+JSON, written whole or not at all. `format` is FORMAT; a newer one is refused by name, and so is a field that is not
+listed here. Numbers that are not finite are written `"NaN"`, `"Infinity"` and `"-Infinity"`. `made_from` and `current`
+hold the sha256 of what a document was made from; the next step refuses another.
+"""
+
+
+def _types_of(kind: type[documents.Document]) -> Iterator[type[documents.Document]]:
+    """A type and those that its fields name."""
+    yield kind
+    for field in msgspec.structs.fields(kind):
+        for found in _documents_in(field.type):
+            yield from _types_of(found)
+
+
+def _documents_in(annotation: Any) -> Iterator[type[documents.Document]]:  # noqa: ANN401 - any annotation
+    if isinstance(annotation, type) and issubclass(annotation, documents.Document):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _documents_in(argument)
+
+
+def _said_of(kind: type[documents.Document]) -> str:
+    return (inspect.getdoc(kind) or "").replace("\n", " ").replace("  ", "\n\n")
+
+
+def _fields(kind: type[documents.Document], linked: set[str]) -> Iterator[str]:
+    """One row a field; what is said of it is the comment beside or above it."""
+    lines = inspect.getsource(kind).splitlines()
+    tree = ast.parse("\n".join(lines))
+    for node in (item for item in ast.walk(tree) if isinstance(item, ast.AnnAssign)):
+        beside = lines[(node.end_lineno or node.lineno) - 1].partition("  # ")[2]
+        above: list[str] = []
+        for line in reversed(lines[: node.lineno - 1]):
+            if not line.strip().startswith("# "):
+                break
+            above.insert(0, line.strip()[2:])
+        annotation = re.sub(r"\w+", _linked(linked), ast.unparse(node.annotation).replace("|", "or"))
+        default = f"`{ast.unparse(node.value)}`" if node.value and ast.unparse(node.value) != "None" else ""
+        said = (beside or " ".join(above)).replace("|", "\\|")
+        yield f"| `{ast.unparse(node.target)}` | {annotation} | {default} | {said} |\n"
+
+
+def _linked(linked: set[str]) -> Any:  # noqa: ANN401 - what `re.sub` takes
+    return lambda match: f"[{match[0]}](#{match[0].lower()})" if match[0] in linked else match[0]
+
+
+def _schema_path(file: str) -> Path:
+    return ROOT / "schema" / file.replace(".json", ".schema.json")
+
+
+def document_schemas() -> dict[Path, str]:
+    """The JSON Schema of every document, with the spelling of numbers that are not finite."""
+    return {
+        _schema_path(file): json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "title": f".mlci/{file}",
+                **_with_non_finite(msgspec.json.schema(kind)),
+            },
+            indent=2,
+        )
+        + "\n"
+        for file, (kind, _) in ROOTS.items()
+    }
+
+
+def _with_non_finite(schema: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(schema, dict):
+        if schema == {"type": "number"}:
+            return {"anyOf": [schema, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
+        return {key: item if key == "default" else _with_non_finite(item) for key, item in schema.items()}
+    return [_with_non_finite(item) for item in schema] if isinstance(schema, list) else schema
+
+
 def environment() -> str:
     """Every variable that mlci reads, sets or withholds."""
     options: dict[tuple[str, str], list[str]] = {}
@@ -285,7 +481,10 @@ def pages() -> dict[Path, str]:
         PAGES / "environment.md": environment(),
         PAGES / "errors.md": error_page(),
         PAGES / "directions.md": directions(),
+        PAGES / "rules.md": rules(),
+        PAGES / "documents.md": document_page(),
         ROOT / "schema/mlci.schema.json": json_schema().decode(),
+        **document_schemas(),
     }
 
 

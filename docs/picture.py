@@ -14,9 +14,11 @@ from pathlib import Path
 
 from mlci.actions import Actions
 from mlci.commands.report import meta_of
+from mlci.core.documents import Comparison, RecordsDocument
 from mlci.posting.source import marker_for
 from mlci.project import Invocation, Project
 from mlci.render.comment import comment
+from mlci.render.report import Meta
 
 IMAGES = Path(__file__).parent / "images"
 LINES, COLUMNS = 22, 178
@@ -50,14 +52,20 @@ def terminal(lines: list[str]) -> str:
     return svg("The report of mlci demo: one metric worse than allowed", width, height, "#0d1117", MONOSPACE, rows)
 
 
-def posted(demo: Path) -> str:
-    """The Markdown of the comment that `mlci comment` posts of the same."""
+def opened(demo: Path) -> tuple[Project, Comparison, RecordsDocument, Meta]:
+    """What the demo compared, as on a runner."""
     project = Project.open(
         Invocation(environ=os.environ, folder=demo, config_file=None, say=print, actions=Actions({}, sys.stdout))
     )
     comparison, records = project.workspace.comparison()
-    meta = replace(meta_of(project, records), run_url=RUN, files_url=f"{RUN}#artifacts")
-    return comment(comparison, records.records, meta=meta, marker=marker_for(project, meta.commit))
+    return project, comparison, records, replace(meta_of(project, records), run_url=RUN, files_url=f"{RUN}#artifacts")
+
+
+def posted(demo: Path, pictures: str | None = None) -> str:
+    """The Markdown of the comment that `mlci comment` posts of the same."""
+    project, comparison, records, meta = opened(demo)
+    marker = marker_for(project, meta.commit)
+    return comment(comparison, records.records, meta=meta, marker=marker, pictures=pictures)
 
 
 def bubble(markdown: str) -> str:

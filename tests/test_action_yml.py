@@ -18,7 +18,20 @@ ROOT = Path(__file__).parents[1]
 MANIFESTS = [ROOT / "action.yml", *sorted(ROOT.glob("*/action.yml"))]
 ENTRY = (ROOT / "entry.sh").read_text(encoding="utf-8")
 WORKFLOWS = sorted([*ROOT.glob("**/.github/workflows/*.yml"), *ROOT.glob("examples/workflows/*.yml")])
-WITHOUT_TOKEN = {"plan", "run", "record", "report", "gate", "config", "demo", "verify", "accept", "noise"}
+WITHOUT_TOKEN = {
+    "plan",
+    "run",
+    "record",
+    "report",
+    "gate",
+    "config",
+    "demo",
+    "verify",
+    "accept",
+    "noise",
+    "export",
+    "init",
+}
 # Inputs that are no option: what to call, where, and the token, which stands in no argument.
 OWN = {"command", "args", "working-directory", "github-token"}
 RELEASE = "0" * 40  # stands for the commit of a release
@@ -177,12 +190,15 @@ def test_workflows__grant_nothing_at_the_top_and_pin_what_they_use(path: Path) -
     for item in permissions(path):
         assert re.fullmatch(r"[a-z-]+: (read|write) # \w.*", item), item
     for used in re.findall(r"\buses: (\S+)", text):
-        if used.startswith("./"):
+        if used.startswith("$/"):  # this repository, at the commit of the workflow that says so
+            assert ROOT / used.removeprefix("$/") / "action.yml" in MANIFESTS
+        elif used.startswith("./"):
             assert (ROOT / used).is_dir() or (ROOT / "examples/workflows" / Path(used).name).is_file(), used
         elif used.startswith("OWNER/"):
             folder, _, commit = used.removeprefix("OWNER/mlci").partition("@")
             assert commit == RELEASE
-            assert (ROOT / folder.strip("/") / "action.yml") in MANIFESTS
+            place = ROOT / folder.strip("/")
+            assert place in WORKFLOWS or place / "action.yml" in MANIFESTS
         else:
             assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", used), used
 
@@ -191,7 +207,7 @@ def test_workflows__grant_nothing_at_the_top_and_pin_what_they_use(path: Path) -
 def test_workflows__give_the_actions_inputs_that_they_have(path: Path) -> None:
     for job in jobs(path).values():
         for step in job["steps"]:
-            ours = re.match(r"(?:OWNER/mlci|\.)(?:/(\w+))?(?:@|/?$)", step.get("uses", ""))
+            ours = re.match(r"(?:OWNER/mlci|\.|\$)(?:/(\w+))?(?:@|/?$)", step.get("uses", ""))
             if ours:
                 manifest = yaml.safe_load((ROOT / (ours[1] or ".") / "action.yml").read_text(encoding="utf-8"))
                 assert set(step.get("with", {})) <= set(manifest["inputs"]), step
@@ -204,7 +220,7 @@ def test_workflows__keep_rights_and_code_apart(path: Path) -> None:
         steps = str(job["steps"])
         writes = [key for key, value in job["permissions"].items() if value == "write"]
         runs_code = any(
-            re.match(r"(OWNER/mlci|\./)(/run|run)?(@|$)", step.get("uses", ""))
+            re.match(r"(OWNER/mlci|[.$]/)(/run|run)?(@|$)", step.get("uses", ""))
             and step.get("with", {}).get("command", "run" if "run@" in step["uses"] else "ci") in {"ci", "run"}
             for step in job["steps"]
         )

@@ -107,6 +107,18 @@ def test_commands__are_imported_by_commands_only(module: str) -> None:
     assert [found for found in own(module) if found.startswith("commands")] == []
 
 
+@pytest.mark.parametrize("module", below("adopting/"))
+def test_adopting__reads_what_it_finds_as_text_only(module: str) -> None:
+    assert {source.split(".")[0] for source, _ in imports(module)} & {
+        "runpy",
+        "subprocess",
+        "pickle",
+        "nbformat",
+    } == set()
+    assert not {"process"} & set(own(module))
+    assert [name for source, name in imports(module) if source == "importlib" and name] == []
+
+
 @pytest.mark.parametrize("third_party", HOMES)
 def test_third_parties__have_one_home(third_party: str) -> None:
     users = [module for module in MODULES if any(source.split(".")[0] == third_party for source, _ in imports(module))]

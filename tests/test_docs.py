@@ -290,12 +290,14 @@ def test_numbers__of_the_pauses() -> None:
 
 def test_order__of_the_sections_is_that_of_the_code() -> None:
     text = (ROOT / "docs/explanation/posting.md").read_text(encoding="utf-8").replace("\n", " ")
-    assert "gated metrics, runs, tracebacks, what changed since the baseline, other metrics, skipped runs" in text
+    order = "gated metrics, runs, tracebacks, what changed since the baseline, pictures, other metrics, skipped runs"
+    assert order in text
     assert [title.split()[0].lower() for title in rendering._PRIORITY] == [
         "gated",
         "runs",
         "tracebacks",
         "changed",
+        "pictures",
         "other",
         "skipped",
     ]

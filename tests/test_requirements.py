@@ -30,7 +30,7 @@ def pinned(name: str) -> dict[str, str]:
         *(
             (f"extra-{name}", wanted)
             for name, wanted in PROJECT["project"]["optional-dependencies"].items()
-            if name not in ("bench", "demo", "dev")
+            if name not in ("bench", "demo", "dev", "docs")
         ),
     ],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mlci import __version__
 from mlci.errors import MlciError
@@ -19,6 +20,8 @@ ISSUES = "the issue tracker of mlci"
 # name -> one line of help; the module is `mlci.commands.NAME`, the click command in it `command`.
 COMMANDS = {
     "demo": "Try mlci on a small example: no token, no network, under a minute.",
+    "doctor": "Find what would fail later, with what to do about it.",
+    "init": "Set mlci up in an existing repository: writes mlci.toml and a workflow, after showing them.",
     "ci": "Do the right thing for this CI event, in one step.",
     "plan": "Show which runs would run, and why each other would not.",
     "run": "Run notebooks, scripts and commands.",
@@ -29,6 +32,7 @@ COMMANDS = {
     "accept": "Accept on purpose that a metric got worse, with a reason, for review.",
     "gate": "Exit 5 if the comparison blocks, with one line a reason.",
     "noise": "Run the same commit several times: how noisy metrics are, and which tolerances fit.",
+    "export": "Make a production script of a notebook, and prove that it does the same.",
     "verify": "Prove that a release predicts what the lab predicted; exit 7 if not.",
     "release": "Release a model: tag a measured commit as a version, with everything that belongs to it.",
     "deploy": "Put a release beside what a target serves; runs no model code.",
@@ -59,6 +63,11 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"mlci.commands.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What TAB offers, without importing a subcommand."""
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of subcommands, written without importing one."""
@@ -108,7 +117,8 @@ def cli(ctx: click.Context, config_file: Path | None, folder: Path | None) -> No
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: the one place where errors become words and exit codes."""
     try:
-        result: Any = cli.main(args=arguments, prog_name="mlci", standalone_mode=False)
+        # `obj` is what completion has of the environment: it parses, and calls nothing.
+        result: Any = cli.main(args=arguments, prog_name="mlci", standalone_mode=False, obj=dict(os.environ))
     except MlciError as error:
         click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
         if error.hint:

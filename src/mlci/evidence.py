@@ -134,7 +134,7 @@ def _of_baseline(project: Project, known: Mapping[str, bytes]) -> Callable[[Pred
     """Content of the baseline's: what this run has just the same, or this job has measured itself, is not fetched."""
 
     def content(file: PredictionsFile) -> bytes:
-        found = known.get(file.sha256) or project.workspace.predictions(file)
+        found = known.get(file.sha256) or project.workspace.content(file)
         if found is None:
             found = project.store.blob(file.sha256, limit=MAX_BYTES)
         if found is None:
@@ -154,7 +154,7 @@ def _own(project: Project, file: PredictionsFile) -> bytes:
     """
     if file.size > MAX_BYTES:
         raise MetricError(f"{file.path}: larger than {MAX_BYTES:,} bytes")
-    content = project.workspace.predictions(file)
+    content = project.workspace.content(file)
     if content is None:
         raise MetricError(f"{file.path} is not in the workspace, or not as it was recorded")
     return content

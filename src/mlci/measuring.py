@@ -18,8 +18,8 @@ import msgspec
 from mlci import process
 from mlci.checkout import carried, carry, checked_out
 from mlci.config.loading import FILE, PYPROJECT
-from mlci.core.documents import Failure, PredictionsFile, Record, RecordsDocument
-from mlci.core.record import fold
+from mlci.core.documents import Failure, Outputs, Record, RecordsDocument
+from mlci.core.record import fold, kept_beside
 from mlci.errors import CancelledError, DocumentError, MlciError, WorkspaceError
 from mlci.project import Invocation, Project, origin_of
 from mlci.render.text import plain
@@ -182,20 +182,18 @@ class _Measurement:
         return ["-C", str(start.folder), *file, "run", *how, *follow, "--", *names]
 
     def _kept(self, record: Record, workspace: Workspace) -> Record:
-        """The record without what goes away with the checkout; its predictions go to this job's workspace."""
+        """The record without what goes away with the checkout; predictions and plots go to this job's workspace."""
+        for item in kept_beside(record):
+            content = workspace.content(item)
+            if content is not None:
+                self.project.workspace.bring(content)
         return msgspec.structs.replace(
             record,
             origin=msgspec.structs.replace(record.origin, run_url=self.project.context.run_url),
             artifacts=tuple(msgspec.structs.replace(item, stored=None) for item in record.artifacts),
-            outputs=(),
-            predictions=tuple(self._keep(item, workspace) for item in record.predictions),
+            outputs=tuple(Outputs(plots=item.plots) for item in record.outputs),
+            predictions=tuple(msgspec.structs.replace(item, stored=None) for item in record.predictions),
         )
-
-    def _keep(self, item: PredictionsFile, workspace: Workspace) -> PredictionsFile:
-        content = workspace.predictions(item)
-        if content is not None:
-            self.project.workspace.bring_predictions(content)
-        return msgspec.structs.replace(item, stored=None)
 
     def _failed(self, name: str, reason: str) -> Record:
         here = origin_of(self.project)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlci.core.documents import (
+    Artifact,
     Comparison,
     Document,
     PredictionsFile,
@@ -29,16 +30,18 @@ from mlci.errors import WorkspaceError
 FOLDER = ".mlci"
 _LOCK = ".lock"
 RUNS, RECORDS, COMPARISON, REPORT = "run.json", "record.json", "comparison.json", "report.md"
-_PREDICTIONS = "predictions"  # the folder of those that other workspaces have made, by digest
+REPORT_HTML = "report.html"
+_BROUGHT = "brought"  # the folder of what other workspaces have, by digest
 BASELINE = "baseline.json"  # what this job measured of the merge base, by commit
 # In the order in which they are made: writing one makes those after it stale.
-_ORDER = (RUNS, RECORDS, COMPARISON, REPORT)
+_ORDER = (RUNS, RECORDS, COMPARISON, REPORT, REPORT_HTML)
 _MADE_BY = {
     RUNS: "mlci run",
     RECORDS: "mlci record",
     BASELINE: "mlci baseline measure",
     COMPARISON: "mlci compare",
     REPORT: "mlci report",
+    REPORT_HTML: "mlci report --html",
 }
 
 D = TypeVar("D", bound=Document)
@@ -87,24 +90,28 @@ class Workspace:
             raise self._mismatch(COMPARISON, RECORDS)
         return document, records
 
-    def predictions(self, file: PredictionsFile) -> bytes | None:
-        """The content of a file of predictions: as its run left it here, or as it was brought here.
+    def content(self, file: Artifact | PredictionsFile) -> bytes | None:
+        """The content of a file that a record names: as its run left it here, or as it was brought here.
 
         Nothing outside of the workspace is read, nor anything that is not what was recorded.
         """
-        folder = self.folder.resolve()
-        for place in (file.stored, brought(file)):
-            path = Path(folder, place).resolve() if place and "\0" not in place else folder
-            if not path.is_relative_to(folder) or not path.is_file() or path.stat().st_size != file.size:
-                continue
-            content = path.read_bytes()
-            if digest(content) == file.sha256:
+        for place in filter(None, (file.stored, brought(file))):
+            content = self.kept(place, limit=file.size)
+            if content is not None and digest(content) == file.sha256:
                 return content
         return None
 
-    def bring_predictions(self, content: bytes) -> None:
-        """Keep predictions that another workspace has, by their digest."""
-        folder = self.folder / _PREDICTIONS
+    def kept(self, place: str, *, limit: int) -> bytes | None:
+        """What lies at `place` within the workspace; None where that is nothing, or has more than `limit` bytes."""
+        folder = self.folder.resolve()
+        path = Path(folder, place).resolve() if "\0" not in place else folder
+        if not path.is_relative_to(folder) or not path.is_file() or path.stat().st_size > limit:
+            return None
+        return path.read_bytes()
+
+    def bring(self, content: bytes) -> None:
+        """Keep what another workspace has, by its digest."""
+        folder = self.folder / _BROUGHT
         self.prepare()
         folder.mkdir(exist_ok=True)
         write_atomically(folder / digest(content), content)
@@ -179,9 +186,9 @@ def _content(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def brought(file: PredictionsFile) -> str:
-    """Where predictions lie in a workspace that another one has made."""
-    return f"{_PREDICTIONS}/{file.sha256}"
+def brought(file: Artifact | PredictionsFile) -> str:
+    """Where a file lies in a workspace that another one has made."""
+    return f"{_BROUGHT}/{file.sha256}"
 
 
 def write_atomically(path: Path, data: bytes) -> None:

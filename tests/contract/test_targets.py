@@ -10,11 +10,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import fsspec
 import pytest
+from botocore.loaders import JSONFileLoader  # type: ignore[import-untyped]
 from mlflow import MlflowClient
 
 from fakes import deploy_script
@@ -132,11 +134,18 @@ def file_bench(making: Making) -> Bench:
     )
 
 
+@cache
+def parsed_once(path: str, parse: Any = JSONFileLoader.load_file) -> Any:
+    return parse(JSONFileLoader(), path)
+
+
 def s3_bench(making: Making) -> Bench:
     server, bucket = making.servers.s3(), f"b{uuid.uuid4().hex}"
     making.patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     making.patch.setenv("HOME", str(making.folder))
     making.patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # Each opening has a session of its own, which would parse megabytes of botocore's own files again.
+    making.patch.setattr(JSONFileLoader, "load_file", lambda _, path: parsed_once(path))
     options = {"endpoint_url": server.url}
     signed = {"key": "AKIAEXAMPLE", "secret": SECRET}
     files = fsspec.filesystem("s3", **options, **signed, skip_instance_cache=True)

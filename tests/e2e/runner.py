@@ -25,10 +25,14 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 ACTIONS = Path(__file__).with_name("actions")
 OURS = "OWNER/mlci"  # as the copyable workflows name this repository
+CALLED = ".github/workflows/check.yml"
+OWN = re.compile(r"uses: \$/(\w*)$", re.MULTILINE)  # GitHub's word for the repository of the workflow, which act lacks
 
 # How this machine reaches the registries from which the action installs itself.
 _PASSED = ("PIP_", "UV_", "SSL_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+# What is no part of a commit, and what the actions do not read: act copies the rest twice for each of their steps.
 _NO_PART = shutil.ignore_patterns(".git", ".mlci", ".*_cache", ".hypothesis", ".venv", "__pycache__", "build", "dist")
+_UNREAD = ("benchmarks", "charts", "docs", "tests")
 _REMOTE = re.compile(r"^\s*(?:- )?uses: ([\w.-]+/[\w.-]+)((?:/[\w./-]+)?)@(\S+)", re.MULTILINE)
 
 
@@ -74,8 +78,16 @@ class Finished:
 
 
 def checkout_copy(folder: Path) -> Path:
-    """This checkout as a clone of it would be: what is no part of a commit is left out."""
-    shutil.copytree(ROOT, folder, ignore=_NO_PART, symlinks=True)
+    """This checkout as a clone of it would be, as far as the actions read it."""
+    shutil.copytree(
+        ROOT,
+        folder,
+        ignore=lambda where, names: {*_NO_PART(where, names), *(_UNREAD if Path(where) == ROOT else ())},
+        symlinks=True,
+    )
+    called = folder / CALLED
+    text = OWN.sub(lambda found: f"uses: {OURS}/{found[1]}".rstrip("/") + f"@{'0' * 40}", called.read_text())
+    called.write_text(text)
     return folder
 
 
@@ -180,7 +192,7 @@ def act(
         path = f".github/workflows/{workflow}"
         variables |= {"GITHUB_REF": ref, "GITHUB_WORKFLOW_REF": f"{name}/{path}@{ref}"}
         command += ["--workflows", path]
-        for used, folder in _mapped(repository, ours or scratch / "ours").items():
+        for used, folder in _mapped(repository, workflow, ours or scratch / "ours").items():
             command += ["--local-repository", f"{used}={folder}"]
     if fetches:
         command += ["--no-skip-checkout"]
@@ -212,15 +224,20 @@ def _ref(event: str, payload: Mapping[str, Any]) -> str:
     return str(payload.get("ref") or f"refs/heads/{payload['repository']['default_branch']}")
 
 
-def _mapped(repository: Path, ours: Path) -> dict[str, Path]:
-    """Every remote `uses:` of the repository's workflows, as act names it, and the folder that stands in for it."""
+def _mapped(repository: Path, workflow: str, ours: Path) -> dict[str, Path]:
+    """Every remote `uses:` of the repository's workflows, as act names it, and the folder that stands in for it.
+
+    Those of the workflow that other repositories call are among them.
+    """
     found: dict[str, Path] = {}
-    for file in (repository / ".github/workflows").iterdir():
+    for file in [*(repository / ".github/workflows").iterdir(), ROOT / CALLED]:
         for used, _, ref in _REMOTE.findall(file.read_text(encoding="utf-8")):
             if used == OURS:
                 found[f"{used}@{ref}"] = ours if ours.exists() else checkout_copy(ours)
                 continue
             folder = ACTIONS / used.rpartition("/")[2]
+            if not folder.is_dir() and file.name not in (workflow, Path(CALLED).name):
+                continue  # another workflow's, which is not run
             if not folder.is_dir():
                 raise LookupError(f"{file.name} uses {used}, for which {ACTIONS.name}/ has no stand-in")
             found[f"{used}@{ref}"] = folder

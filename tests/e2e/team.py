@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +90,9 @@ class Team:
     def commit(self, message: str, files: dict[str, str]) -> str:
         """Commit files on what is checked out; the commit."""
         for name, text in files.items():
-            (self.work.folder / name).write_text(text)
+            place = self.work.folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
         self.work.git("add", "--all")
         self.work.git("commit", "--quiet", "--message", message)
         return self.work.git("rev-parse", "HEAD")
@@ -131,6 +133,7 @@ class Team:
         pull: Pull | None = None,
         labels: Sequence[str] = (),
         enterprise: bool = False,
+        environ: Mapping[str, str] | None = None,
         **more: Any,
     ) -> Finished:
         """Run an example workflow on an event at a commit.
@@ -142,12 +145,13 @@ class Team:
             pull: The pull request that the event is of.
             labels: More labels of machines.
             enterprise: Whether the API has the address that an Enterprise Server gives it.
+            environ: More variables of every step.
             more: Of the event's payload.
         """
         fork = pull is not None and pull.head_repository is not self.github
         token = f"ghs_canary{len(self.tokens)}CANARYcanary0123456789"
         self.tokens.append(token)
-        rights: dict[str, Any] = permissions(workflow)
+        rights: dict[str, Any] = permissions(self.work.folder / ".github/workflows" / workflow)
         if fork:
             rights = dict.fromkeys(rights, "read")
         self.api.token(token, default="none", **rights)
@@ -178,7 +182,7 @@ class Team:
             artifacts=self.api.url,
             run_id=hosted.id,
             labels=("ubuntu-latest", *labels),
-            environ=self.installed.environ,
+            environ={**self.installed.environ, **(environ or {})},
             fetches=True,
         )
         hosted.status, hosted.conclusion = "completed", "success" if finished.succeeded else "failure"
@@ -197,11 +201,14 @@ class Team:
             "base": {"ref": pull.base_ref, "sha": pull.base_sha, "repo": repository_payload(self.github)},
         }
 
-    def shown(self, sha: str, pull: Pull | None = None) -> Shown:
-        """What people see now at a commit and on a pull request."""
-        comments = [item for item in self.github.comments.values() if pull and item.number == pull.number]
-        statuses = [item for item in self.github.statuses if item.sha == sha]
-        assert all(item.context == "mlci/main" for item in statuses)
+    def shown(self, sha: str, pull: Pull | None = None, identity: str = "main") -> Shown:
+        """What people see now at a commit and on a pull request, of the configuration with this `id`."""
+        comments = [
+            item
+            for item in self.github.comments.values()
+            if pull and item.number == pull.number and f"<!-- mlci:1 id={identity} " in item.body
+        ]
+        statuses = [item for item in self.github.statuses if item.sha == sha and item.context == f"mlci/{identity}"]
         # Tables are padded to the width of their longest cell.
         bodies = {item.id: re.sub(" {2,}", " ", item.body) for item in comments}
         return Shown(bodies, statuses[-1] if statuses else None)
@@ -224,10 +231,10 @@ class Team:
         return [where for where, text in texts.items() if any(token in text for token in (*self.tokens, *basic))]
 
 
-def permissions(workflow: str) -> dict[str, str]:
-    """What the jobs of an example may do, all together: a token is the whole run's here, and one job's on GitHub."""
+def permissions(workflow: Path) -> dict[str, str]:
+    """What the jobs of a workflow may do, all together: a token is the whole run's here, and one job's on GitHub."""
     found: dict[str, str] = {}
-    for job in yaml.safe_load((EXAMPLES / workflow).read_text(encoding="utf-8"))["jobs"].values():
+    for job in yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"].values():
         for name, level in job["permissions"].items():
             key = name.replace("-", "_")
             found[key] = max(found.get(key, "none"), level, key=["none", "read", "write"].index)

@@ -12,7 +12,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from e2e.runner import Finished, Installed, installation
+from e2e.runner import Finished, Installed
 from e2e.team import Team, team
 from fakes.repositories import Repository
 from fakes.s3_server import S3Server, s3_server
@@ -189,10 +189,9 @@ def bucket(s3: S3Server) -> Any:
 
 
 @pytest.fixture(scope="module")
-def deploying(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def deploying(tmp_path_factory: pytest.TempPathFactory, installed: Installed) -> Installed:
     """What the jobs find installed, and what a team sets for a target on S3."""
     scratch = tmp_path_factory.mktemp("deploying")
-    made = installation(scratch / "installed", extras="s3")
     # Where the model is made there is nothing but pip: verify gets what is there from the index.
     subprocess.run([sys.executable, "-m", "venv", scratch / "venv"], check=True)
     aws = {
@@ -202,7 +201,7 @@ def deploying(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     python = {"MLCI_TEST_PYTHON": str(scratch / "venv/bin/python"), "XDG_CACHE_HOME": str(scratch / "cache")}
-    return Installed(made.ours, made.environ | aws | python)
+    return Installed(installed.ours, installed.environ | aws | python)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -55,6 +56,11 @@ class Workbench:
         self.repository.git("add", "--all")
         self.repository.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.repository.git("rev-parse", "HEAD")
+
+    def copy(self, folder: Path) -> Workbench:
+        """The same at another place, with all that lies beside the repository."""
+        shutil.copytree(self.folder.parent, folder, symlinks=True, dirs_exist_ok=True)
+        return Workbench(Repository(folder / self.folder.name), folder / self.home.name)
 
     def mlci(self, *arguments: str, **environ: str) -> Done:
         """Run `mlci`."""

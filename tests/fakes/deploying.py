@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fakes.comparisons import measured
-from fakes.github.state import Asset, Release
+from fakes.github.state import Asset, Deployment, Release
 from fakes.github_server import GitHubServer, github_server
 from fakes.github_server import Repository as Hosted
 from fakes.repositories import ENVIRON, Repository, repository
@@ -148,6 +149,8 @@ class Deployers:
     said: list[str] = field(default_factory=list)
     killer: Killer = field(default_factory=Killer)
     run: int = 41
+    attempt_s: float = 5.0  # of the forge, for one request
+    _kept: dict[int, Deployment] = field(default_factory=dict)
 
     @property
     def github(self) -> Hosted:
@@ -181,7 +184,7 @@ class Deployers:
             patience = KillingPatience(
                 clock=lambda: now[0], sleep=lambda s: now.__setitem__(0, now[0] + s), killer=self.killer
             )
-            project.__dict__["client"] = (Client(self.server.url, TOKEN, patience, 0.7), "team/models")
+            project.__dict__["client"] = (Client(self.server.url, TOKEN, patience, self.attempt_s), "team/models")
         return project
 
     def opened(self, name: str = "production") -> tuple[Project, Place, GitHubReleases | None]:
@@ -296,17 +299,29 @@ class Deployers:
         }
         return self.server.snapshot() if self.server else self.tags, there, self.document
 
-    def reset(self) -> None:
-        """Undo everything but the releases."""
-        shutil.rmtree(self.folder / "served", ignore_errors=True)
-        shutil.rmtree(self.work.folder / ".mlci", ignore_errors=True)
-        for name in [name for name in self.tags if "#" in name]:
-            self.work.git("tag", "--delete", name)
+    def keep(self) -> None:
+        """Remember what is there now, but for the releases, as what `restore` goes back to."""
+        for number, changing in enumerate(self._changing):
+            if changing.exists():
+                shutil.copytree(changing, self.folder / f"kept-{number}", symlinks=True)
+        self._kept = copy.deepcopy(self.github.deployments) if self.server is not None else {}
+
+    def restore(self) -> None:
+        """Undo everything since `keep`."""
+        for number, changing in enumerate(self._changing):
+            shutil.rmtree(changing, ignore_errors=True)
+            if (kept := self.folder / f"kept-{number}").exists():
+                shutil.copytree(kept, changing, symlinks=True)
         self.said.clear()
         self.killer = Killer()
         if self.server is not None:
             self.github.deployments.clear()
+            self.github.deployments.update(copy.deepcopy(self._kept))
             self.server.arm()
+
+    @property
+    def _changing(self) -> tuple[Path, ...]:
+        return self.folder / "served", self.work.folder / ".mlci", self.work.folder / ".git/refs/tags"
 
 
 @contextmanager

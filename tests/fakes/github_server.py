@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import ThreadingHTTPServer
@@ -77,6 +77,7 @@ class GitHubServer:
     world: World = field(default_factory=World)
     lock: threading.RLock = field(default_factory=threading.RLock)
     closing: threading.Event = field(default_factory=threading.Event)
+    leaving: ExitStack = field(default_factory=ExitStack)  # what ends with the server
     # What faults have in store for what was made: the id, and for how many reads.
     hidden: dict[int, int] = field(default_factory=dict)
     emptied: dict[int, int] = field(default_factory=dict)
@@ -100,16 +101,17 @@ class GitHubServer:
         default: str = "write",
         installation: bool | None = None,
         repository: str | None = None,
+        scopes: tuple[str, ...] | None = None,
         **permissions: str,
     ) -> Token:
         """Make a token valid.
 
         `permissions` such as `contents="read"` are none, read or write, and `default` where they are left out.
-        `repository` is the only one where an App's token is more than a stranger's.
+        `repository` is the only one where an App's token is more than a stranger's; `scopes` make it a classic one.
         """
         account = self.user(login)
         app = account.type == "Bot" if installation is None else installation
-        self.tokens[value] = Token(value, login, permissions, default, app, repository)
+        self.tokens[value] = Token(value, login, permissions, default, app, repository, scopes)
         return self.tokens[value]
 
     def repository(
@@ -136,6 +138,8 @@ class GitHubServer:
             created_at=self.now(),
             **fields,
         )
+        if made.git is not None:
+            self.leaving.callback(made.git.objects.close)
         for login in (*made.permissions, made.owner.login):
             self.user(login)
         self.repositories[full_name] = made
@@ -218,4 +222,5 @@ def github_server() -> Iterator[GitHubServer]:
         http.shutdown()
         http.server_close()
         thread.join()
+        state.leaving.close()
     assert not state.complaints, "GitHub would not understand:\n" + "\n".join(state.complaints)

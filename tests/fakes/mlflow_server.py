@@ -27,6 +27,7 @@ def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
     made = MlflowServer(f"http://127.0.0.1:{port}", folder / "artifacts")
     argv = [sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
     argv += ["--backend-store-uri=sqlite:///mlflow.db", f"--artifacts-destination={made.artifacts}"]
-    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # Its jobs, which nobody here asks for, would be eight more processes.
+    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with running(argv, ready=f"{made.url}/health", cwd=folder, environ=environ, within_s=120):
         yield made

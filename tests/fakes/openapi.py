@@ -180,12 +180,13 @@ class OpenApi:
             return
         if not isinstance(instance, dict):
             return
-        known: dict[str, Any] = {}
+        known: dict[str, list[Any]] = {}
         for branch in schemas:
-            known |= branch.get("properties", {})
+            for name, value in branch.get("properties", {}).items():
+                known.setdefault(name, []).append(value)
         for name, value in instance.items():
             if name in known:
-                yield from self._unknown(known[name], value, f"{where}.{name}")
+                yield from self._unknown({"anyOf": known[name]}, value, f"{where}.{name}")
             elif known and not any(s.get("additionalProperties") and "properties" not in s for s in schemas):
                 yield f"{where}: unknown property {name!r}"
 

@@ -64,6 +64,10 @@ class Team:
     bench: Workbench
     environ: dict[str, str]
 
+    def copy(self, folder: Path) -> Team:
+        """The same at another place."""
+        return Team(self.bench.copy(folder), self.environ)
+
     def measure(self, accuracy: float, message: str = "Train") -> str:
         """Commit a model, run it, and save its baseline; the commit."""
         self.bench.write(train__py=TRAIN.format(accuracy=accuracy))
@@ -136,11 +140,12 @@ def local_team(folder: Path) -> Team:
 
 
 @contextmanager
-def hosted_team(folder: Path) -> Iterator[Hosted]:
-    """A team with a remote and a GitHub; its first commit is measured and pushed."""
+def hosted_team(folder: Path, like: Team | None = None) -> Iterator[Hosted]:
+    """A team with a remote and a GitHub; its first commit, or that of a local team, is measured and pushed."""
+    team = like.copy(folder) if like else local_team(folder)
+    if not like:
+        team.measure(0.9)
     with git_server(folder / "server") as git, github_server() as server:
-        bench = workbench(folder)
-        bench.write(mlci__toml=CONFIG, __gitignore=IGNORED)
         url = git.create()
         server.token(TOKEN)
         server.repository("team/models", git=git.folder())
@@ -152,9 +157,8 @@ def hosted_team(folder: Path) -> Iterator[Hosted]:
             "GITHUB_API_URL": server.url,
             "GITHUB_SERVER_URL": url.rsplit("/", 2)[0],
         }
-        made = Hosted(bench, environ, server, Repository(git.folder()))
-        made.measure(0.9)
-        bench.repository.git("remote", "add", "origin", url)
-        bench.repository.git("push", "--quiet", "origin", "main")
+        made = Hosted(team.bench, environ, server, Repository(git.folder()))
+        made.bench.repository.git("remote", "add", "origin", url)
+        made.bench.repository.git("push", "--quiet", "origin", "main")
         git.tokens = {TOKEN: WRITE}
         yield made

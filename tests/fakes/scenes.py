@@ -67,7 +67,8 @@ class Scene:
     pull: Pull
     clock: Clock = field(default_factory=Clock)
     said: list[str] = field(default_factory=list)
-    deadline_s: float = 120.0  # of the forge, for all requests together
+    attempt_s: float = 30.0  # of the forge, for one request
+    deadline_s: float = 120.0  # and for all requests together
 
     def environ(self, event: str = "pull_request", run: int = 41, attempt: int = 1, **payload: Any) -> dict[str, str]:
         """The environment of a job of `event`, for the pull request unless `payload` is given."""
@@ -118,11 +119,11 @@ class Scene:
             )
         )
 
-    def forge(self, token: str = TOKEN, attempt_s: float = 30.0) -> GitHubForge:
+    def forge(self, token: str = TOKEN) -> GitHubForge:
         """The forge, whose waits take no time."""
         clock = self.clock
         patience = Patience(self.deadline_s, clock=lambda: clock.now, sleep=clock.sleep, jitter=lambda: 0.5)
-        return GitHubForge(Client(self.server.url, token, patience, attempt_s), "team/models")
+        return GitHubForge(Client(self.server.url, token, patience, self.attempt_s), "team/models")
 
     def reset(self) -> None:
         """Forget what was posted and said; what was arranged stays."""

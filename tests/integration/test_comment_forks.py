@@ -75,7 +75,7 @@ def test_from_run__a_run_of_the_repository_itself(team: Scene) -> None:
     assert "fork" not in team.comments[0]
 
 
-@pytest.mark.parametrize("place", ["outputs/train/p.csv", "predictions/{digest}"], ids=["one-machine", "several"])
+@pytest.mark.parametrize("place", ["outputs/train/p.csv", "brought/{digest}"], ids=["one-machine", "several"])
 def test_from_run__predictions_of_a_fork_are_compared_example_by_example(team: Scene, place: str) -> None:
     team.configure(CONFIG.replace("[runs.train]\n", '[runs.train]\npredictions = "p.csv"\n'))
 
@@ -264,7 +264,7 @@ ARTIFACTS: dict[str, tuple[Callable[[Scene], bytes], str]] = {
     "half a character": (record_of(claiming(reason="\ud800")), "half of a surrogate pair is no text"),
     "predictions without end": (
         record_of(claiming(predictions=predictions(1001))),
-        "1,001 files of predictions, at most 1,000 are read",
+        "1,001 predictions and plots, at most 1,000 are read",
     ),
     "predictions that make room": (record_of(claiming(predictions=predictions(1, size=-1))), "less than no bytes"),
     "newer format": (record_of(lambda team: honest(team).replace(b'"format": 1', b'"format": 99')), "format 99"),

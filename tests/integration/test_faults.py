@@ -26,11 +26,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "empty-body": {"times": 2},
     "stale-list": {"times": 2},
 }
-ATTEMPT_S = 0.7
 
 
 def post(team: Scene, run: int = 41, **options: Any) -> None:
-    comment(team.project(team.environ(run=run)), team.forge(attempt_s=ATTEMPT_S), **options)
+    comment(team.project(team.environ(run=run)), team.forge(), **options)
 
 
 def create(team: Scene) -> None:
@@ -43,7 +42,7 @@ def update(team: Scene) -> None:
 
 def from_run(team: Scene) -> None:
     environ = team.environ("workflow_run", run=77, workflow_run={"id": 41, "event": "pull_request", "run_attempt": 1})
-    comment(team.project(environ), team.forge(attempt_s=ATTEMPT_S), from_run="event")
+    comment(team.project(environ), team.forge(), from_run="event")
 
 
 def request(team: Scene) -> None:
@@ -52,7 +51,7 @@ def request(team: Scene) -> None:
         "comment": {"body": f"/mlci run {team.head}", "user": {"login": "ada"}},
     }
     project = team.project(team.environ("issue_comment", **payload))
-    dispatch(project.context, team.forge(attempt_s=ATTEMPT_S), "mlci-requested.yml")
+    dispatch(project.context, team.forge(), "mlci-requested.yml")
 
 
 def measure(team: Scene) -> None:
@@ -91,7 +90,7 @@ def merge(team: Scene) -> None:
 
 def take_over(team: Scene) -> None:
     environ = team.environ("push", run=50, ref="refs/heads/main")
-    _, reason = adopt(team.project(environ), team.forge(attempt_s=ATTEMPT_S))
+    _, reason = adopt(team.project(environ), team.forge())
     assert reason is None
 
 
@@ -178,10 +177,10 @@ def test_fault__the_end_is_the_same_after_at_most_one_rerun(
     act = SCENARIOS[name][1]
     fault: dict[str, Any] = {"kind": kind, "nth": nth, **KINDS[kind]}
     team.server.arm(Fault(**fault))
-    # A download that drips is given up in real time.
-    team.deadline_s = 5.0 if kind == "slow" else 120.0
+    # What drips is given up in real time.
+    team.attempt_s, team.deadline_s = (0.3, 1.0) if kind == "slow" else (5.0, 120.0)
     succeeded = attempt(team, act)
-    team.deadline_s = 120.0
+    team.attempt_s, team.deadline_s = 5.0, 120.0
     team.server.arm()
     if state(team) != expected or not succeeded:
         if name == "dispatch" and team.github.dispatches:

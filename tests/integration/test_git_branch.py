@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fakes.exhaustive import EXHAUSTIVE
 from fakes.full_stores import commits, fill, measured
 from fakes.git_server import READ, WRITE, GitServer, git_server
 from fakes.records import record
@@ -22,9 +24,11 @@ from mlci.plugins.stores.git_branch import GitBranchStore
 from mlci.plugins.stores.interface import Entry, Site
 
 A, B = "a" * 40, "b" * 40
-PROCESSES = 16
+# 64 writers at once where all is tried, 24 in the ordinary run.
+PROCESSES = 16 if EXHAUSTIVE else 6
 THREADS = 4
 TOKEN = "ghs_writersecret"
+PICTURES = [b"first", b"second"]
 
 SAVE_ALL = """
 import sys
@@ -78,6 +82,10 @@ def store(clone: Repository, server: GitServer, token: str | None = None, **envi
     return GitBranchStore(site=site, deadline_s=20)
 
 
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def save_at_once(folders: list[Path], server_url: str = "", token: str = "") -> None:
     """Save a record of its own from each folder, all at the same time, in several processes."""
     environ = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -111,8 +119,8 @@ def test_save__one_shallow_clone_many_times_at_once(clone: Repository, server: G
     before = fingerprint(mine.folder)
     assert {".git/shallow", ".git/refs/stash", ".git/index", ".git/config", ".git/HEAD"} <= before.keys()
     server.tokens[TOKEN] = WRITE
-    save_at_once([mine.folder] * (PROCESSES // 4), server.url, TOKEN)
-    assert len(list(store(mine, server, TOKEN).entries())) == PROCESSES // 4
+    save_at_once([mine.folder] * 4, server.url, TOKEN)
+    assert len(list(store(mine, server, TOKEN).entries())) == 4
     assert fingerprint(mine.folder) == before
     assert holding(tmp_path, TOKEN) == []
 
@@ -293,6 +301,80 @@ def test_prune__adds_a_commit_and_reads_all_in_a_few_requests(clone: Repository,
     assert Repository(server.folder()).git("rev-parse", "mlci-data^") == before
     assert len(Repository(server.folder()).git("ls-tree", "-r", "mlci-data").splitlines()) == 2 * len(left)
     Repository(server.folder()).git("fsck", "--strict")
+
+
+def test_publish__is_one_commit_and_none_where_all_are_there(clone: Repository, server: GitServer) -> None:
+    store(clone, server).save([record()])
+    first = store(clone, server).publish(PICTURES)
+    bare = Repository(server.folder())
+    assert bare.git("rev-parse", "mlci-data") == first.commit
+    assert bare.git("log", "--format=%s", "mlci-data").splitlines() == ["Show 2 pictures", "Save churn"]
+    assert list(first.paths) == [f"pictures/png/{name[:2]}/{name}.png" for name in map(sha256, PICTURES)]
+    assert store(clone, server).publish(PICTURES[::-1]).commit == first.commit
+    assert store(clone, server).publish([*PICTURES, b"third"]).commit != first.commit
+    assert store(clone, server).find("churn", "full", [A]) == record()
+    bare.git("fsck", "--strict")
+
+
+def test_publish__makes_the_branch_and_somebody_saves_meanwhile(
+    clone: Repository, server: GitServer, tmp_path: Path
+) -> None:
+    other = store(clone.clone(tmp_path / "other", f"{server.url}/team/models.git"), server)
+    raced: list[bool] = []
+
+    def race(path: str) -> None:
+        if not raced and path.endswith("service=git-receive-pack"):
+            raced.append(True)
+            other.save([record("ranking", commit=A)])
+
+    server.before = race
+    published = store(clone, server).publish(PICTURES)
+    assert raced
+    assert Repository(server.folder()).git("rev-parse", "mlci-data") == published.commit
+    assert list(other.entries()) == [Entry("ranking", "full", A)]
+
+
+def test_publish__a_server_that_loses_its_answer(clone: Repository, server: GitServer) -> None:
+    server.lose_answers = 1
+    published = store(clone, server).publish(PICTURES)
+    assert Repository(server.folder()).git("rev-parse", "mlci-data") == published.commit
+
+
+def test_reading__beside_pictures_asks_and_moves_no_more(clone: Repository, server: GitServer, tmp_path: Path) -> None:
+    known = commits(200)
+    fill(server.folder(), known, per_commit=200)
+
+    def costs(name: str) -> tuple[int, int]:
+        reader = store(clone.clone(tmp_path / name, f"{server.url}/team/models.git"), server)
+        server.requests.clear()
+        server.moved = 0
+        assert reader.find("churn", "full", known[1:200]) == measured(known[1])[0]
+        return len(server.requests), server.moved
+
+    before = costs("before")
+    store(clone, server).publish([b"%d" % number for number in range(60)])
+    after = costs("after")
+    assert after[0] == before[0]
+    assert after[1] - before[1] < 500
+
+
+def test_prune__pictures_go_and_stay_where_they_were_shown(clone: Repository, server: GitServer) -> None:
+    store(clone, server).save([record()])
+    published = store(clone, server).publish(PICTURES)
+    assert store(clone, server).prune(datetime(2030, 1, 1, tzinfo=UTC), []) == []
+    bare = Repository(server.folder())
+    assert bare.git("ls-tree", "--name-only", "mlci-data") == "runs"
+    assert bare.git("cat-file", "blob", f"{published.commit}:{published.paths[0]}") == "first"
+    bare.git("merge-base", "--is-ancestor", published.commit, "mlci-data")
+    tip = bare.git("rev-parse", "mlci-data")
+    store(clone, server).prune(datetime(2030, 1, 1, tzinfo=UTC), [])
+    assert bare.git("rev-parse", "mlci-data") == tip
+
+
+def test_home__is_where_the_branch_is_looked_at(clone: Repository, server: GitServer) -> None:
+    assert store(clone, server).home == f"{server.url}/team/models.git"
+    clone.git("remote", "remove", "origin")
+    assert store(clone, server).home is None
 
 
 def test_prune__somebody_saves_meanwhile(clone: Repository, server: GitServer, tmp_path: Path) -> None:

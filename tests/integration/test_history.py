@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -59,14 +61,17 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_history__shows_the_last_records(bench: Bench) -> None:
-    done = bench.work.mlci("history", "accuracy", "-n", "3")
+    done = bench.work.mlci("history", "accuracy", "-n", "3", COLUMNS="100")
     assert (done.code, done.err) == (0, "")
-    title, _, _, *rows = done.out.splitlines()
-    assert title == "churn (full): accuracy, higher is better  ▁▅█"
-    assert [row.split() for row in rows] == [
+    lines = done.out.splitlines()
+    assert lines[0] == "churn (full): accuracy, higher is better"
+    assert sum("│" in line or "┤" in line for line in lines) == 11  # the chart
+    table = lines.index(next(line for line in lines if line.startswith("  commit")))
+    rows = lines[table + 2 :]
+    assert [row.split()[:6] for row in rows] == [
         [bench.commits[4][:7], "2024-05-01", "0.54", "2", "100", "+0.01"],
         [bench.commits[3][:7], "2023-05-01", "0.53", "2", "100", "+0.01"],
-        [bench.commits[2][:7], "2022-05-01", "0.52", "2", "100"],
+        [bench.commits[2][:7], "2022-05-01", "0.52", "2", "100", "+0.01"],
     ]
 
 
@@ -86,7 +91,8 @@ def test_history__of_a_slice_where_a_terminal_has_no_blocks(bench: Bench) -> Non
         capture_output=True,
         check=True,
     )
-    assert done.stdout.startswith(b"churn (full): accuracy [country=de], higher is better  ~~~~~\n")
+    assert done.stdout.startswith(b"churn (full): accuracy [country=de], higher is better\n")
+    assert b"    +-----" in done.stdout
     assert done.stdout.isascii()
 
 
@@ -110,12 +116,137 @@ def test_history__says_what_there_is(bench: Bench, arguments: list[str], code: i
     assert hint in done.err
 
 
+def test_history__where_there_is_no_room_for_a_chart(bench: Bench) -> None:
+    done = bench.work.mlci("history", "accuracy", COLUMNS="40")
+    assert done.out.splitlines()[0] == "churn (full): accuracy, higher is better  ▁▃▅▆█"
+
+
+def page_of(path: Path) -> Any:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_history_html__is_one_page_of_all_that_the_store_holds(bench: Bench) -> None:
+    git = bench.work.repository.git
+    git("tag", "-a", "-m", "Released", "churn@v1.0.0", bench.commits[3])
+    git("push", "--quiet", "origin", "churn@v1.0.0")
+    git("tag", "-d", "churn@v1.0.0")
+    bench.work.write(mlci__toml=f"{CONFIG}[models.churn]\n")
+    bench.store().save([msgspec.structs.replace(measured(bench.commits[2], 2022), profile="nightly", name="ranking")])
+    done = bench.work.mlci("history", "--html")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith("MB): open it in a browser\n")
+    found = page_of(bench.work.folder / ".mlci/history.html")
+    full, nightly = found["profiles"]
+    assert (full["name"], nightly["name"]) == ("full", "nightly")
+    assert full["commits"] == bench.commits[:5]
+    assert full["subjects"] == ["0", "1", "2", "3", "4"]
+    assert full["behind"] == [0] * 5
+    [churn] = full["runs"]
+    assert [series["name"] for series in (*churn["series"], *churn["slices"])] == ["accuracy", "accuracy"]
+    assert churn["releases"] == [[3, "v1.0.0", "churn@v1.0.0"]]
+    assert [run["name"] for run in nightly["runs"]] == ["ranking"]
+
+
+def test_history_html__of_what_is_asked_for(bench: Bench) -> None:
+    done = bench.work.mlci(
+        *("history", "acc*", "--run", "churn", "--slice", "country=*", "-n", "2", "--html", "site/index.html")
+    )
+    assert (done.code, done.err) == (0, "")
+    [profile] = page_of(bench.work.folder / "site/index.html")["profiles"]
+    assert profile["commits"] == bench.commits[3:5]
+    [churn] = profile["runs"]
+    assert (churn["series"], [series["slice"] for series in churn["slices"]]) == ([], ["country=de"])
+
+
+def test_history_html__links_lead_to_the_repository_of_the_runner_only(bench: Bench) -> None:
+    claimed = msgspec.structs.replace(
+        measured(bench.commits[5], 2025),
+        origin=msgspec.structs.replace(
+            measured(bench.commits[5], 2025).origin, run_id="77", run_url="https://evil.example/x"
+        ),
+    )
+    bench.store().save([claimed])
+    event = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "team/models", "GITHUB_EVENT_NAME": "push"}
+    assert bench.work.mlci("history", "--html", **event).code == 0
+    file = bench.work.folder / ".mlci/history.html"
+    assert "evil.example" not in file.read_text()
+    found = page_of(file)
+    assert found["home"] == "https://github.com/team/models"
+    assert found["profiles"][0]["runs"][0]["workflow_runs"][-1] == 77
+
+
+def test_history_html__what_was_accepted_at_its_commit(bench: Bench) -> None:
+    work, entry = bench.work, '[[accepted]]\nrun = "churn"\nprofile = "full"\nmetric = "accuracy"\nbaseline = 0.9\n'
+    work.write(mlci__toml=f"{CONFIG}[metrics.accuracy]\nmax-regression = 0.01\n")
+    levels = [0.9] * 10 + [0.8] * 10
+    commits = []
+    for place, _ in enumerate(levels):
+        if place == 10:
+            (work.folder / "mlci-accepted.toml").write_text(
+                f'{entry}value = 0.8\nreason = "smaller"\ndate = "2024-05-01"\n'
+            )
+        if place == 12:  # pruned, as its work is done
+            (work.folder / "mlci-accepted.toml").unlink()
+        commits.append(work.commit(f"Level {place}"))
+    bench.store().save(
+        [
+            msgspec.structs.replace(
+                measured(commit, 2024),
+                metrics=(Metric(name="accuracy", value=level + 0.002 * (place % 3)),),
+            )
+            for place, (commit, level) in enumerate(zip(commits, levels, strict=True))
+        ]
+    )
+    assert work.mlci("history", "accuracy", "--html").code == 0
+    [profile] = page_of(work.folder / ".mlci/history.html")["profiles"]
+    [series] = profile["runs"][0]["series"]
+    assert [(profile["commits"][place], mark, why) for place, mark, why in series["marks"]] == [
+        (commits[10], "accepted", "smaller")
+    ]
+
+
+def test_history_html__of_a_shallow_clone(bench: Bench, tmp_path: Path) -> None:
+    url = bench.work.repository.git("remote", "get-url", "origin")
+    shallow = workbench(tmp_path / "other")
+    shutil.rmtree(shallow.folder)
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", url, str(shallow.folder)], check=True, env=ENVIRON)
+    done = shallow.mlci("history", "--html", "-n", "300")
+    assert (done.code, done.err) == (0, "")
+    [profile] = page_of(shallow.folder / ".mlci/history.html")["profiles"]
+    assert profile["subjects"] == ["0", "1", "2", "3", "4"]  # fetched: commits, no files
+    assert "as far back as the clone reaches" in (shallow.folder / ".mlci/history.html").read_text()
+
+
+def test_history_html__refusals(bench: Bench) -> None:
+    for arguments, code, said in (
+        ([], 2, "which metric?"),
+        (["--html", "accuracy"], 2, "ends in .html"),
+        (["acuracy", "--html"], 2, "no metric 'acuracy'"),
+        (["--html", "--json"], 2, "exclude each other"),
+        (["--html", "--run", "nobody"], 6, "no record of nobody (any profile)"),
+        (["--html", "mlci.toml/x.html"], 2, "cannot be written"),
+    ):
+        done = bench.work.mlci("history", *arguments)
+        assert (done.code, done.out) == (code, ""), arguments
+        assert said in done.err
+
+
+def test_history_html__reads_any_number_of_records_in_few_requests(bench: Bench) -> None:
+    shutil.rmtree(bench.work.folder / ".git" / "mlci")
+    bench.server.requests.clear()
+    assert bench.work.mlci("history", "--html").code == 0
+    tip, folders, shards, records, tags = 3, 2, 2, 2, 2
+    assert len(bench.server.requests) <= tip + 3 * folders + shards + records + tags
+
+
 def test_history__reads_a_run_in_one_fetch_for_trees_and_one_for_records(bench: Bench) -> None:
     shutil.rmtree(bench.work.folder / ".git" / "mlci")
     bench.server.requests.clear()
     assert bench.work.mlci("history", "accuracy", "--run", "churn").code == 0
-    tip, names, shards, records = 3, 2, 2, 2
-    assert len(bench.server.requests) == tip + names + shards + records
+    tip, names, shards, records, tags = 3, 2, 2, 2, 2
+    assert len(bench.server.requests) == tip + names + shards + records + tags
 
 
 def test_prune__keeps_what_is_young_tagged_or_the_last(bench: Bench) -> None:

@@ -38,11 +38,16 @@ def measure(bench: Workbench) -> None:
         assert done.code == 0, done.err
 
 
+def save_baseline(bench: Workbench) -> None:
+    for command in (["run"], ["record"], ["baseline", "save"]):
+        done = bench.mlci(*command)
+        assert done.code == 0, done.err
+
+
 def on_a_branch(bench: Workbench, accuracy: float, loss: float = 0.5) -> str:
     """Save the main branch's baseline, then measure a change on a branch; the main branch's commit."""
     main = bench.repository.git("rev-parse", "HEAD")
-    measure(bench)
-    assert bench.mlci("baseline", "save").code == 0
+    save_baseline(bench)
     bench.repository.git("switch", "--quiet", "--create", "change")
     bench.write(train__py=training(accuracy, loss))
     bench.commit()
@@ -96,8 +101,7 @@ def test_pipeline__report_mode_never_blocks(bench: Workbench) -> None:
 
 def test_pipeline__the_nearest_measured_ancestor_with_its_distance(bench: Workbench) -> None:
     measured = bench.repository.git("rev-parse", "HEAD")
-    measure(bench)
-    bench.mlci("baseline", "save")
+    save_baseline(bench)
     for _ in range(2):
         bench.commit("Not measured")
     bench.repository.git("switch", "--quiet", "--create", "change")
@@ -117,8 +121,7 @@ def test_pipeline__an_unchanged_run_can_be_skipped(bench: Workbench) -> None:
     bench.write(mlci__toml=CONFIG.replace("inputs =", 'only = { paths = "inputs" }\ninputs ='))
     bench.commit()
     main = bench.repository.git("rev-parse", "HEAD")
-    measure(bench)
-    bench.mlci("baseline", "save")
+    save_baseline(bench)
     bench.repository.git("switch", "--quiet", "--create", "docs")
     bench.write(README__md="Words\n")
     bench.commit()
@@ -134,8 +137,7 @@ def test_pipeline__a_parameter_that_a_run_never_receives_does_not_keep_it_select
     shared = "[defaults]\nparameters = { unused = 1 }\n"
     bench.write(mlci__toml=shared + CONFIG.replace("inputs =", 'only = { paths = "inputs" }\ninputs ='))
     bench.commit()
-    measure(bench)
-    bench.mlci("baseline", "save")
+    save_baseline(bench)
     bench.repository.git("switch", "--quiet", "--create", "docs")
     bench.commit()
     assert "skip  train  inputs unchanged" in bench.mlci("plan").out
@@ -146,8 +148,7 @@ def test_pipeline__a_changed_table_is_a_changed_input(bench: Workbench, change: 
     lines = CONFIG.replace("inputs =", 'only = { paths = "inputs" }\ninputs =')
     bench.write(mlci__toml=lines, train__py="# MLCI_PARAMETERS MLCI_SEED\n" + training(0.9))
     bench.commit()
-    measure(bench)
-    bench.mlci("baseline", "save")
+    save_baseline(bench)
     bench.repository.git("switch", "--quiet", "--create", "change")
     bench.write(mlci__toml=lines.replace("metrics =", f"{change}\nmetrics =", 1))
     bench.commit()

@@ -14,13 +14,27 @@ from fakes.releases import CONFIG, TOKEN, Hosted, Team, hosted_team, local_team
 from mlci.releasing import folder as layout
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Team:
+    """What each test has a copy of, rather than train and measure again."""
+    made = local_team(tmp_path_factory.mktemp("trained"))
+    made.measure(0.9)
+    return made
+
+
 @pytest.fixture
-def team(tmp_path: Path) -> Team:
+def fresh(tmp_path: Path) -> Team:
     return local_team(tmp_path)
 
 
+@pytest.fixture
+def team(tmp_path: Path, trained: Team) -> Team:
+    """Its first commit is measured: an accuracy of 0.9."""
+    return trained.copy(tmp_path)
+
+
 def test_release__the_first_on_a_laptop(team: Team) -> None:
-    commit = team.measure(0.9)
+    commit = team.bench.repository.git("rev-parse", "HEAD")
     done = team.release()
     assert done.code == 0, done.err
     assert done.out.startswith("released churn@v0.1.0: 4 files")
@@ -40,7 +54,6 @@ def test_release__the_first_on_a_laptop(team: Team) -> None:
 
 
 def test_release__the_sums_are_those_that_sha256sum_checks(team: Team) -> None:
-    team.measure(0.9)
     team.release()
     for line in (team.folder / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
@@ -48,7 +61,6 @@ def test_release__the_sums_are_those_that_sha256sum_checks(team: Team) -> None:
 
 
 def test_release__again_is_the_same_version_and_the_same_files(team: Team) -> None:
-    team.measure(0.9)
     team.release()
     first = (team.folder / "SHA256SUMS").read_bytes()
     assert team.release().code == 0
@@ -57,14 +69,12 @@ def test_release__again_is_the_same_version_and_the_same_files(team: Team) -> No
 
 
 def test_release__from_the_artifact_store_when_the_workspace_is_gone(team: Team) -> None:
-    team.measure(0.9)
     team.bench.repository.git("clean", "-dfxq", "--exclude=baselines")
     assert team.release().code == 0
     assert (team.folder / "model.bin").read_bytes() == b"model0.9"
 
 
 def test_release__an_artifact_that_is_to_be_had_nowhere(team: Team) -> None:
-    team.measure(0.9)
     for file in (team.bench.folder.parent / "artifacts").rglob("*"):
         if file.is_file():
             file.unlink()
@@ -76,7 +86,6 @@ def test_release__an_artifact_that_is_to_be_had_nowhere(team: Team) -> None:
 
 
 def test_release__an_artifact_that_was_changed_is_not_taken(team: Team) -> None:
-    team.measure(0.9)
     for file in (team.bench.folder.parent / "artifacts").rglob("*"):
         if file.is_file():
             file.write_bytes(b"another")
@@ -95,7 +104,6 @@ def test_release__an_artifact_that_was_changed_is_not_taken(team: Team) -> None:
     ],
 )
 def test_release__the_next_version(team: Team, arguments: tuple[str, ...], version: str) -> None:
-    team.measure(0.9)
     team.release()
     team.bench.repository.git("commit", "--allow-empty", "--quiet", "--message", "Nothing")
     team.bench.mlci("run")
@@ -107,14 +115,12 @@ def test_release__the_next_version(team: Team, arguments: tuple[str, ...], versi
 
 
 def test_release__automatic_versions_follow_what_changed(team: Team) -> None:
-    team.measure(0.9)
     team.release()
     team.measure(0.91)  # another train.py, which is an input
     assert team.release("--dry-run").out.startswith("would release churn@v0.2.0")
 
 
 def test_release__a_version_never_moves(team: Team) -> None:
-    team.measure(0.9)
     team.release()
     team.measure(0.91)
     done = team.release("--version", "v0.1.0")
@@ -122,7 +128,6 @@ def test_release__a_version_never_moves(team: Team) -> None:
 
 
 def test_release__a_commit_that_was_not_measured(team: Team) -> None:
-    team.measure(0.9)
     commit = team.bench.commit("Not measured")
     done = team.release()
     assert done.code == 5
@@ -132,7 +137,6 @@ def test_release__a_commit_that_was_not_measured(team: Team) -> None:
 
 
 def test_release__a_commit_of_another_branch(team: Team) -> None:
-    team.measure(0.9)
     team.bench.repository.git("switch", "--quiet", "--create", "feature")
     commit = team.measure(0.95)
     done = team.release()
@@ -145,7 +149,7 @@ def test_release__a_commit_of_another_branch(team: Team) -> None:
 
 
 def test_release__a_model_worse_than_the_deployed_one(team: Team) -> None:
-    deployed = team.measure(0.9)
+    deployed = team.bench.repository.git("rev-parse", "HEAD")
     team.release()
     team.bench.repository.git("tag", "-a", "-m", "deployed", "churn#production#1", deployed)
     team.measure(0.8)
@@ -156,7 +160,6 @@ def test_release__a_model_worse_than_the_deployed_one(team: Team) -> None:
 
 
 def test_release__dry_run_changes_nothing(team: Team) -> None:
-    team.measure(0.9)
     shown = json.loads(team.release("--dry-run", "--json").out)
     assert (shown["model"], shown["tag"], shown["objections"]) == ("churn", "churn@v0.1.0", [])
     assert team.tags() == {}
@@ -164,7 +167,6 @@ def test_release__dry_run_changes_nothing(team: Team) -> None:
 
 
 def test_release__a_model_that_is_not_there(team: Team) -> None:
-    team.measure(0.9)
     assert team.release("--model", "chrun").code == 3
     assert "mlci.toml: models.chrun: no such key" in team.release("--model", "chrun").err
 
@@ -174,8 +176,8 @@ def test_release__override_without_a_reason(team: Team) -> None:
 
 
 @pytest.fixture
-def hosted(tmp_path: Path) -> Iterator[Hosted]:
-    with hosted_team(tmp_path) as made:
+def hosted(tmp_path: Path, trained: Team) -> Iterator[Hosted]:
+    with hosted_team(tmp_path, trained) as made:
         yield made
 
 
@@ -218,18 +220,18 @@ def test_release__a_published_release_is_never_changed(hosted: Hosted) -> None:
     assert "is published already, with other files" in done.err
 
 
-def test_compare__also_shows_what_is_deployed_and_lets_it_gate_nothing(team: Team) -> None:
-    team.bench.write(mlci__toml=CONFIG.replace("[baseline]", '[baseline]\nalso = "production"'))
-    deployed = team.measure(0.95)
-    team.release()
-    team.bench.repository.git("tag", "-a", "-m", "deployed", "churn#production#1", deployed)
-    team.measure(0.9)
-    team.bench.repository.git("switch", "--quiet", "--create", "change")
-    team.bench.commit("Change nothing")
-    team.bench.mlci("run")
-    team.bench.mlci("record")
-    assert team.bench.mlci("compare").code == 0
-    report = team.bench.mlci("report", "--markdown").out
+def test_compare__also_shows_what_is_deployed_and_lets_it_gate_nothing(fresh: Team) -> None:
+    fresh.bench.write(mlci__toml=CONFIG.replace("[baseline]", '[baseline]\nalso = "production"'))
+    deployed = fresh.measure(0.95)
+    fresh.release()
+    fresh.bench.repository.git("tag", "-a", "-m", "deployed", "churn#production#1", deployed)
+    fresh.measure(0.9)
+    fresh.bench.repository.git("switch", "--quiet", "--create", "change")
+    fresh.bench.commit("Change nothing")
+    fresh.bench.mlci("run")
+    fresh.bench.mlci("record")
+    assert fresh.bench.mlci("compare").code == 0
+    report = fresh.bench.mlci("report", "--markdown").out
     assert re.search(r"\| `churn` \| `accuracy` \| 0\.95 +\| 0\.9 +\| 0\.9 ", report), report
     assert "deployed is `churn@v0.1.0`" in report
-    assert team.bench.mlci("gate").code == 0
+    assert fresh.bench.mlci("gate").code == 0

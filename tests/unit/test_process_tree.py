@@ -147,6 +147,7 @@ def test_end_leftovers__what_forks_while_it_is_being_killed() -> None:
         time.sleep(0.1)
         assert tree.end_leftovers() >= 1  # how many had come to life by then is chance
         time.sleep(0.1)
+        assert not any(item.alive for item in tree.sample())  # a look waits for the dead, whose parents died meanwhile
         assert tree.sample() == []
 
 

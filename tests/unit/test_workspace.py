@@ -98,20 +98,20 @@ def test_write_atomically__a_full_disk_leaves_the_old_content(tmp_path: Path) ->
     assert [item.name for item in tmp_path.iterdir()] == ["run.json"]
 
 
-def test_predictions__as_the_run_left_them_or_as_they_were_brought(workspace: Workspace) -> None:
+def test_content__as_the_run_left_them_or_as_they_were_brought(workspace: Workspace) -> None:
     content = b"id,label,prediction\n"
     file = PredictionsFile(path="p.csv", sha256=digest(content), size=len(content), stored="outputs/p.csv")
-    assert workspace.predictions(file) is None
-    workspace.bring_predictions(content)
-    assert workspace.predictions(file) == content
-    (workspace.folder / "predictions" / file.sha256).unlink()
+    assert workspace.content(file) is None
+    workspace.bring(content)
+    assert workspace.content(file) == content
+    (workspace.folder / "brought" / file.sha256).unlink()
     (workspace.folder / "outputs").mkdir()
     (workspace.folder / "outputs/p.csv").write_bytes(content)
-    assert workspace.predictions(file) == content
+    assert workspace.content(file) == content
 
 
 @pytest.mark.parametrize("stored", ["../p.csv", "/p.csv", "", None])
-def test_predictions__nothing_outside_of_the_workspace(workspace: Workspace, stored: str | None) -> None:
+def test_content__nothing_outside_of_the_workspace(workspace: Workspace, stored: str | None) -> None:
     workspace.prepare()
     (workspace.folder.parent / "p.csv").write_bytes(b"p")
-    assert workspace.predictions(PredictionsFile(path="p.csv", sha256=digest(b"p"), size=1, stored=stored)) is None
+    assert workspace.content(PredictionsFile(path="p.csv", sha256=digest(b"p"), size=1, stored=stored)) is None

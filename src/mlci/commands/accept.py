@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import click
 
 from mlci import accepted
+from mlci.commands.completion import run_names
 from mlci.core.acceptance import Acceptance, expired
 from mlci.core.documents import Comparison, Delta, Metric, Record
 from mlci.core.metric import key
@@ -131,7 +132,7 @@ def _line(item: Acceptance) -> str:
 
 @click.command("accept")
 @click.argument("metric", required=False)
-@click.option("--run", metavar="NAME", help="The run, where several have the metric.")
+@click.option("--run", metavar="NAME", shell_complete=run_names, help="The run, where several have the metric.")
 @click.option("--slice", "part", metavar="SLICE", help="The slice; default: the whole.")
 @click.option("--reason", metavar="TEXT", help="Why this is right: a reviewer reads it, and the report shows it.")
 @click.option("--list", "listing", is_flag=True, help="Show what was accepted.")

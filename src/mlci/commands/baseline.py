@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from mlci.admission import check_may_save
+from mlci.commands.completion import run_names
 from mlci.commands.plan import plan_for
 from mlci.commands.run import check_trusted, jobs_option
 from mlci.config import seconds
@@ -19,6 +20,7 @@ from mlci.core.documents import Record, encode
 from mlci.errors import StoreError
 from mlci.evidence import kept_predictions
 from mlci.measuring import How, measure
+from mlci.plots import kept_plots
 from mlci.plugins.forges.interface import Forge, WorkflowRun
 from mlci.posting.received import measured_commit, receive
 from mlci.project import Invocation, Project
@@ -43,7 +45,7 @@ def save(project: Project) -> list[Record]:
         return []
     # First what is large: a record whose artifacts are not there yet could not be released.
     fill_store(project, good)
-    return project.store.save(good, blobs=kept_predictions(project, good))
+    return project.store.save(good, blobs=_blobs(project, good))
 
 
 def adopt(
@@ -89,11 +91,11 @@ def adopt(
             ours = run.repository_id == run.head_repository_id == context.repository_id
             if not ours or (run.event, run.path, run.conclusion) != ("pull_request", path, "success"):
                 continue
-            good, predictions = _measured(forge, run, artifact, pushed.tree)
+            good, contents = _measured(forge, run, artifact, pushed.tree)
             if wanted and wanted <= {record.name for record in good if record.profile == profile}:
-                for content in predictions:
-                    project.workspace.bring_predictions(content)
-                blobs = kept_predictions(project, good)
+                for content in contents:
+                    project.workspace.bring(content)
+                blobs = _blobs(project, good)
                 return project.store.save([_as_pushed(context, record, run) for record in good], blobs=blobs), None
     return [], reason
 
@@ -119,7 +121,7 @@ def measure_missing(project: Project, names: Sequence[str], options: Options) ->
 
 
 def _measured(forge: Forge, run: WorkflowRun, artifact: str, tree: str) -> tuple[list[Record], tuple[bytes, ...]]:
-    """What a workflow run measured and predicted, if all of it succeeded and is about `tree`."""
+    """What a workflow run measured, predicted and drew, if all of it succeeded and is about `tree`."""
     received = receive(forge, run, artifact)
     document = received.document
     if document is None or any(record.status not in ("succeeded", "skipped") for record in document.records):
@@ -128,7 +130,12 @@ def _measured(forge: Forge, run: WorkflowRun, artifact: str, tree: str) -> tuple
     measured = forge.commit(claimed) if claimed else None
     if measured is None or measured.tree != tree or any(record.origin.dirty for record in document.records):
         return [], ()
-    return [record for record in document.records if record.status == "succeeded"], received.predictions
+    return [record for record in document.records if record.status == "succeeded"], received.contents
+
+
+def _blobs(project: Project, records: Sequence[Record]) -> dict[str, bytes]:
+    """What the store keeps beside `records`."""
+    return kept_predictions(project, records) | kept_plots(project, records)
 
 
 def _as_pushed(context: Context, record: Record, run: WorkflowRun) -> Record:
@@ -200,7 +207,7 @@ def adopt_command(invocation: Invocation, workflow: str | None, artifact: str) -
 
 
 @command.command("measure")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=run_names)
 @click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
 @click.option("--python", envvar="MLCI_PYTHON", help="The interpreter of the runs, or its environment's folder.")
 @jobs_option
@@ -223,7 +230,7 @@ def measure_command(invocation: Invocation, /, names: tuple[str, ...], profile: 
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=run_names)
 @click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record.")
 @click.pass_obj

@@ -10,9 +10,10 @@ from mlci.checkout import carried
 from mlci.commands.baseline import measure_missing, save
 from mlci.commands.comment import source_meta
 from mlci.commands.compare import compare, wait_option
+from mlci.commands.completion import run_names
 from mlci.commands.gate import check_gate
 from mlci.commands.record import record_own
-from mlci.commands.report import terminal_report, write_report
+from mlci.commands.report import terminal_report, write_page, write_report
 from mlci.commands.run import check_succeeded, display_for, follow_option, jobs_option, run_all, secrets_option
 from mlci.core.documents import Comparison, RecordsDocument
 from mlci.errors import ForbiddenError, ForgeError
@@ -60,6 +61,7 @@ def ci(project: Project, options: Options, display: Display, *, posting: bool = 
     if project.context.on_default_branch:
         for saved in save(project):
             click.echo(f"saved the baseline of {saved.name} in {project.store.describe()}")
+    write_page(project, comparison, records)  # after what others wait for
     check_succeeded(document)
     if project.context.is_candidate:
         check_gate(comparison)
@@ -87,7 +89,7 @@ def _post(project: Project, comparison: Comparison, records: RecordsDocument) ->
 
 
 @click.command("ci")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=run_names)
 @click.option("--profile", envvar="MLCI_PROFILE", help="The profile; default: the event's.")
 @click.option("--python", envvar="MLCI_PYTHON", help="The interpreter of the runs, or its environment's folder.")
 @jobs_option

@@ -13,6 +13,7 @@ from mlci.core.documents import RecordsDocument
 from mlci.core.prediction_files import PARQUET
 from mlci.errors import ConfigError, UsageError
 from mlci.plugins.forges.interface import Forge
+from mlci.posting.pictures import with_curves, would_show
 from mlci.posting.post import post_nothing, post_report
 from mlci.posting.pull_requests import locate, sought
 from mlci.posting.source import Source, marker_for, own_source, received_source
@@ -53,10 +54,10 @@ def report(project: Project, forge: Forge, source: Source) -> dict[str, str]:
     if source.received:
         # It is about another machine: a run.json that lies here is not its source.
         project.workspace.path(RUNS).unlink(missing_ok=True)
-        for content in source.predictions:
+        for content in source.contents:
             # What Parquet unpacks to is only claimed by the file itself: a stranger's is not opened.
             if not (source.foreign and content.startswith(PARQUET)):
-                project.workspace.bring_predictions(content)
+                project.workspace.bring(content)
     project.workspace.write(RECORDS, source.document)
     comparison = compare(project)
     records = source.document
@@ -84,6 +85,7 @@ def source_meta(project: Project, records: RecordsDocument, source: Source) -> M
         run_url=run_link(source.run_url, source.marker.attempt),
         files_url=source.files_url,
         foreign=source.foreign,
+        before=with_curves(project, records.records),
     )
 
 
@@ -158,8 +160,11 @@ def _say_broken(invocation: Invocation, error: ConfigError) -> None:
 def _show(project: Project) -> None:
     document, _ = project.workspace.records()
     comparison = compare(project)
-    meta = meta_of(project, document)
+    meta = replace(meta_of(project, document), before=with_curves(project, document.records))
     head = project.context.head_sha or meta.commit
-    click.echo(rendering.comment(comparison, document.records, meta=meta, marker=marker_for(project, head)), nl=False)
+    pictures = would_show(project, comparison, document.records, meta)
+    marker = marker_for(project, head)
+    body = rendering.comment(comparison, document.records, meta=meta, marker=marker, pictures=pictures)
+    click.echo(body, nl=False)
     status = status_of(project.config.settings.id, comparison, document, meta)
     project.invocation.say(f"would set the status {status.context}: {status.state}: {status.description}")

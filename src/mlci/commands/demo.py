@@ -15,7 +15,7 @@ import click
 from mlci.commands.baseline import save
 from mlci.commands.compare import compare
 from mlci.commands.record import record_own
-from mlci.commands.report import terminal_report, write_report
+from mlci.commands.report import terminal_report, write_page, write_report
 from mlci.commands.run import check_succeeded, display_for, run_all
 from mlci.core.documents import Comparison, RecordsDocument
 from mlci.errors import EnvironmentMissingError, UsageError
@@ -24,7 +24,7 @@ from mlci.project import Invocation, Project
 from mlci.render.text import duration
 from mlci.running import interpreter
 from mlci.running.session import Options
-from mlci.workspace import REPORT
+from mlci.workspace import REPORT, REPORT_HTML
 
 _FILES = ("mlci.toml", "digits.ipynb", "tumours.py", "gitignore.txt")
 _NEEDED = ("ipykernel", "matplotlib", "scikit-learn")
@@ -72,6 +72,7 @@ def demo(invocation: Invocation, folder: Path) -> tuple[Project, Comparison, Rec
     comparison = compare(project)
     records, _ = project.workspace.records()
     write_report(project, comparison, records)
+    write_page(project, comparison, records)
     return project, comparison, records
 
 
@@ -141,7 +142,8 @@ def command(invocation: Invocation, into: Path | None) -> None:
     click.echo(f"\nAll of it took {duration(time.monotonic() - began)} and lies in {folder}:")
     for path, what in (
         ("mlci.toml", "what runs, and what its metrics must satisfy"),
-        (f".mlci/{REPORT}", "this report as Markdown"),
+        (f".mlci/{REPORT_HTML}", "this report as a page for the browser, with charts, plots and notebooks"),
+        (f".mlci/{REPORT}", "the same as Markdown"),
         (".mlci/outputs/", "executed notebooks, logs, figures, models"),
         (".mlci/*.json", "what every step decided, for people and scripts"),
     ):

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mlci.commands.completion import run_names
 from mlci.commands.run import check_succeeded, check_trusted, display_for, jobs_option
 from mlci.config import Run
 from mlci.core.documents import RunResult, RunsDocument, encode
@@ -80,7 +81,7 @@ def _records(project: Project, run: Run) -> int:
 
 
 @click.command("noise")
-@click.argument("names", nargs=-1, metavar="[RUN]...")
+@click.argument("names", nargs=-1, metavar="[RUN]...", shell_complete=run_names)
 @click.option(
     "--times", type=click.IntRange(min=2), default=5, show_default=True, help="How often each run is executed."
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from mlci import git
+from mlci.commands.completion import run_names
 from mlci.core.documents import RecordsDocument
-from mlci.core.record import fold
+from mlci.core.record import fold, kept_beside
 from mlci.elsewhere import elsewhere_record
 from mlci.errors import UsageError
 from mlci.project import Invocation, Project
@@ -30,10 +31,10 @@ def record_own(project: Project, workspaces: Sequence[Workspace] = ()) -> Record
     document, notes = record(workspaces or [project.workspace], complete=bool(workspaces))
     if workspaces:
         project.workspace.path(RUNS).unlink(missing_ok=True)
-        for file in (file for item in document.records for file in item.predictions):
-            content = next(filter(None, (workspace.predictions(file) for workspace in workspaces)), None)
+        for file in (file for item in document.records for file in kept_beside(item)):
+            content = next(filter(None, (workspace.content(file) for workspace in workspaces)), None)
             if content is not None:
-                project.workspace.bring_predictions(content)
+                project.workspace.bring(content)
     project.workspace.write(RECORDS, document)
     for note in notes:
         project.invocation.say(note)
@@ -111,7 +112,9 @@ def _workspaces(folder: Path) -> list[Workspace]:
 @click.argument("folders", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--from", "source", metavar="FILE|mlflow:URI", help="Record what was trained elsewhere; runs nothing.")
 @click.option("--commit", metavar="SHA", help="With --from: the commit whose code was trained.")
-@click.option("--run", "name", metavar="NAME", help="With --from: the run that it is a result of.")
+@click.option(
+    "--run", "name", metavar="NAME", shell_complete=run_names, help="With --from: the run that it is a result of."
+)
 @click.option("--format", "reader", metavar="FORMAT", help="With --from: the file's format; default: by its content.")
 @click.option("--profile", envvar="MLCI_PROFILE", help="With --from: the profile; default: the event's.")
 @click.pass_obj

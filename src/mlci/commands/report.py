@@ -1,9 +1,11 @@
-"""`mlci report`: the comparison as people read it, on a terminal and as Markdown."""
+"""`mlci report`: the comparison as people read it, on a terminal, as Markdown and as a page."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -12,7 +14,7 @@ from mlci.core.documents import Comparison, RecordsDocument, encode
 from mlci.project import Invocation, Project
 from mlci.render import markdown, terminal
 from mlci.render.report import Meta
-from mlci.workspace import REPORT
+from mlci.workspace import REPORT, REPORT_HTML, write_atomically
 
 
 def write_report(project: Project, comparison: Comparison, records: RecordsDocument, meta: Meta | None = None) -> str:
@@ -20,6 +22,21 @@ def write_report(project: Project, comparison: Comparison, records: RecordsDocum
     text = markdown.report(comparison, records.records, meta=meta or meta_of(project, records))
     project.workspace.write(REPORT, text)
     return text
+
+
+def write_page(project: Project, comparison: Comparison, records: RecordsDocument, to: Path | None = None) -> Path:
+    """Write the report as one HTML file, `report.html` unless `to` says otherwise; returns where."""
+    from mlci.render.pages import report as pages  # noqa: PLC0415 - templates, and few commands need them
+    from mlci.shown import shown  # noqa: PLC0415 - likewise
+
+    found = shown(project, comparison, records)
+    meta = replace(meta_of(project, records), most_slices=pages.SLICES, before=tuple(found.before.values()))
+    html = pages.report(comparison, records.records, meta=meta, shown=found)
+    if to is None:
+        project.workspace.write(REPORT_HTML, html)
+        return project.workspace.path(REPORT_HTML)
+    write_atomically(to, html.encode())
+    return to
 
 
 def terminal_report(
@@ -57,19 +74,30 @@ def _again(project: Project, records: RecordsDocument) -> str:
 @click.command("report")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the Markdown of the pull request.")
 @click.option("--json", "as_json", is_flag=True, help="Print comparison.json.")
+@click.option(
+    "--html",
+    "page",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help=f"Write a page to open in a browser, with charts, plots and notebooks; default: .mlci/{REPORT_HTML}.",
+)
 @click.pass_obj
-def command(invocation: Invocation, as_markdown: bool, as_json: bool) -> None:
+def command(invocation: Invocation, as_markdown: bool, as_json: bool, page: str | None) -> None:
     """Write .mlci/report.md and show the report.
 
     \b
     Examples:
       mlci report
+      mlci report --html                 one file, for the browser
       mlci report --markdown >> "$GITHUB_STEP_SUMMARY"
     """
     project = Project.open(invocation)
     comparison, records = project.workspace.comparison()
     text = write_report(project, comparison, records)
-    if as_json:
+    if page is not None:
+        click.echo(f"wrote {write_page(project, comparison, records, Path(invocation.folder, page) if page else None)}")
+    elif as_json:
         click.echo(encode(comparison).decode())
     elif as_markdown:
         click.echo(text)

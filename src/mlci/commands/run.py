@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 
+from mlci.commands.completion import run_names
 from mlci.commands.plan import plan_for
 from mlci.config import is_plain
 from mlci.context import Context
@@ -138,7 +139,7 @@ secrets_option = click.option(
 
 
 @click.command("run")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=run_names)
 @click.option(
     "-p",
     "parameters",

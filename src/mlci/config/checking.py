@@ -7,6 +7,7 @@ import math
 import re
 import types
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -75,8 +76,7 @@ def unknown_key(key: str, known: Iterable[str], *, file: str, path: str = "") ->
 def _check_table(value: object, table: type[Table], file: str, path: str) -> None:
     if not isinstance(value, dict):
         raise ConfigError(f"{file}: {path}: expected a table, got {_shown(value)}")
-    hints = get_type_hints(table, include_extras=True)
-    fields = {field.encode_name: field for field in msgspec.structs.fields(table)}
+    hints, fields = _known(table)
     for key, item in value.items():
         if key not in fields:
             raise unknown_key(key, fields, file=file, path=path)
@@ -84,6 +84,13 @@ def _check_table(value: object, table: type[Table], file: str, path: str) -> Non
     for name, field in fields.items():
         if field.required and name not in value:
             raise ConfigError(f"{file}: {_join(path, name)}: expected {_words(hints[field.name])}, it is absent")
+
+
+@cache
+def _known(table: type[Table]) -> tuple[dict[str, Any], dict[str, msgspec.structs.FieldInfo]]:
+    """The annotations of a table by name, and its fields by key: to evaluate them takes longer than to check them."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(table)}
+    return get_type_hints(table, include_extras=True), fields
 
 
 def _check_plain(value: object, file: str, path: str) -> None:

@@ -97,7 +97,21 @@ def load(folder: Path, *, file: Path | None, environ: Mapping[str, str]) -> Conf
     repository = git.top_level(folder, environ)
     path = file.absolute() if file else _find(folder.absolute(), repository)
     shown = path.name if path.parent == folder.absolute() else _relative(path, folder)
-    table = _parse(path, shown)
+    return of_table(_parse(path, shown), path=path, shown=shown, repository=repository)
+
+
+def of_table(table: Mapping[str, Any], *, path: Path, shown: str, repository: Path | None) -> Config:
+    """The configuration that a parsed table is, in a file that need not be written yet.
+
+    Args:
+        table: As parsed.
+        path: The file, absolute.
+        shown: How messages call it.
+        repository: The top of the work tree, if there is one.
+
+    Raises:
+        ConfigError: Anything wrong in it.
+    """
     check(table, ConfigFile, file=shown)
     root = path.parent.resolve()
     settings = msgspec.convert(table, ConfigFile)

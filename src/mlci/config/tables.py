@@ -304,6 +304,12 @@ class BaselineTable(Table, frozen=True):
     keep_predictions: Annotated[
         Size, Meta(description="Predictions above this size, compressed, are kept as a digest only.")
     ] = "16M"
+    keep_plots: Annotated[
+        Size,
+        Meta(
+            description='Plots above this size are kept as a digest only, so that reports cannot show them; "0": all.'
+        ),
+    ] = "2MB"
     also: Annotated[
         str | None, Meta(description="A stage whose deployed version is shown beside the baseline; it gates nothing.")
     ] = None
@@ -326,6 +332,13 @@ class ReportTable(Table, frozen=True):
         Literal["always", "on-change", "on-failure", "never"],
         Meta(description="When a pull request gets its comment; one that is there is kept up to date."),
     ] = "always"
+    pictures: Annotated[
+        Literal["auto", "text"],
+        Meta(
+            description="`auto`: the comment shows charts and plots from the data branch, where the token may write "
+            "there and matplotlib is installed; `text`: never."
+        ),
+    ] = "auto"
     status: Annotated[bool, Meta(description="Set the commit status `mlci/ID`, for branch rules to require.")] = True
     check_run: Annotated[
         bool, Meta(description="Add a check run too: neutral where the gate is undecided; needs checks: write.")

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from mlci.core.cost import add
 from mlci.core.documents import (
     STATUSES,
+    Artifact,
     Failure,
     Origin,
     Outputs,
+    PredictionsFile,
     Record,
     Resources,
     RunResult,
@@ -71,6 +73,16 @@ def fold(documents: Sequence[RunsDocument], *, complete: bool = True) -> tuple[t
         else:
             records.append(_skipped(*skipped[name]))
     return tuple(records), tuple(notes)
+
+
+def plots(record: Record) -> tuple[Artifact, ...]:
+    """Every picture that a run declared, seed by seed."""
+    return tuple(plot for outputs in record.outputs for plot in outputs.plots)
+
+
+def kept_beside(record: Record) -> tuple[Artifact | PredictionsFile, ...]:
+    """What a record names by its digest and a store may hold: predictions, then plots."""
+    return (*record.predictions, *plots(record))
 
 
 def _blocked(attempt: _Attempt) -> bool:

@@ -6,6 +6,7 @@ from mlci.core.documents import Comparison, RecordsDocument
 from mlci.plugins.forges.interface import Forge, Status
 from mlci.posting.comments import Mode, post_comment
 from mlci.posting.permissions import permitted
+from mlci.posting.pictures import shown
 from mlci.posting.source import Source
 from mlci.posting.statuses import MAX_DESCRIPTION, check_run_of, context_of, post_status, run_link, status_of
 from mlci.project import Project
@@ -19,11 +20,13 @@ def post_report(
 ) -> dict[str, str]:
     """Comment, status and check run, each as far as the token may; what is forbidden is said."""
     settings = project.config.settings.report
-    body = rendering.comment(comparison, records.records, meta=meta, marker=source.marker)
     status = status_of(project.config.settings.id, comparison, records, meta)
     # The status first: a branch rule may wait for it, whatever becomes of the comment.
     _status(project, forge, source, status)
-    outputs = _comment(project, forge, source, body, wanted=_wanted(settings.comment, comparison, records))
+    wanted = _wanted(settings.comment, comparison, records)
+    pictures = shown(project, comparison, records.records, meta) if wanted and source.place.pull else None
+    body = rendering.comment(comparison, records.records, meta=meta, marker=source.marker, pictures=pictures)
+    outputs = _comment(project, forge, source, body, wanted=wanted)
     sha = source.place.sha
     if settings.check_run and sha is not None:
         check = check_run_of(project, comparison, records, meta, source.marker, sha)

@@ -12,6 +12,7 @@ import msgspec
 
 from mlci.config.tables import NAME_PATTERN
 from mlci.core.documents import Record, RecordsDocument, decode, digest
+from mlci.core.record import kept_beside
 from mlci.errors import DocumentError
 from mlci.plugins.forges import artifact_zip
 from mlci.plugins.forges.interface import Forge, Pull, WorkflowRun
@@ -19,8 +20,8 @@ from mlci.workspace import RECORDS, brought
 
 _MAX_RECORDS = 1_000
 _MAX_METRICS = 100_000
-_MAX_FILES = 1_000  # of predictions
-_MAX_PREDICTIONS = 256 * 1024 * 1024  # bytes, of all files together
+_MAX_FILES = 1_000  # predictions and plots
+_MAX_CONTENTS = 256 * 1024 * 1024  # bytes, of all of them together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +31,16 @@ class Received:
     Args:
         document: The record, or None.
         missing: Why there is none.
-        predictions: The contents of predictions that the record names, by digest.
+        contents: What the record names by digest: predictions, then plots.
     """
 
     document: RecordsDocument | None = None
     missing: str | None = None
-    predictions: tuple[bytes, ...] = ()
+    contents: tuple[bytes, ...] = ()
 
 
 def receive(forge: Forge, run: WorkflowRun, artifact: str) -> Received:
-    """Read `record.json`, and the predictions that it names, out of the newest artifact of that name.
+    """Read `record.json`, and the predictions and plots that it names, out of the newest artifact of that name.
 
     Raises:
         DocumentError: The artifact or the record is not what an honest run leaves.
@@ -62,13 +63,13 @@ def receive(forge: Forge, run: WorkflowRun, artifact: str) -> Received:
                 return Received(missing=f"{shown} holds no {RECORDS}: mlci did not get that far")
             document = decode(data, RecordsDocument, name=RECORDS)
             check_claims(document)
-            return Received(document=document, predictions=tuple(_predictions(read, document)))
+            return Received(document=document, contents=tuple(_contents(read, document)))
 
 
-def _predictions(read: Callable[[str], bytes | None], document: RecordsDocument) -> Iterator[bytes]:
-    """Those that are there, up to a size in all; without them less is known of noise, and nothing else changes."""
-    left = _MAX_PREDICTIONS
-    for file in {file.sha256: file for record in document.records for file in record.predictions}.values():
+def _contents(read: Callable[[str], bytes | None], document: RecordsDocument) -> Iterator[bytes]:
+    """Those that are there, up to a size in all; without them less is known or shown, and nothing else changes."""
+    left = _MAX_CONTENTS
+    for file in {file.sha256: file for record in document.records for file in kept_beside(record)}.values():
         for place in filter(None, (file.stored, brought(file))):
             content = read(place) if file.size <= min(left, artifact_zip.MAX_ENTRY) else None
             left -= len(content or b"")  # also where it is not what was said: reading it took as long
@@ -93,11 +94,11 @@ def check_claims(document: RecordsDocument) -> None:
         if record.name in seen:
             raise DocumentError(f"{RECORDS}: the run {record.name!r} is in it twice")
         seen.add(record.name)
-    files = [file for record in document.records for file in record.predictions]
+    files = [file for record in document.records for file in kept_beside(record)]
     if len(files) > _MAX_FILES:
-        raise DocumentError(f"{RECORDS}: {len(files):,} files of predictions, at most {_MAX_FILES:,} are read")
+        raise DocumentError(f"{RECORDS}: {len(files):,} predictions and plots, at most {_MAX_FILES:,} are read")
     if any(file.size < 0 for file in files):
-        raise DocumentError(f"{RECORDS}: a file of predictions has less than no bytes")
+        raise DocumentError(f"{RECORDS}: a file has less than no bytes")
     metrics = sum(len(record.metrics) for record in document.records)
     if metrics > _MAX_METRICS:
         raise DocumentError(f"{RECORDS}: {metrics:,} metrics, at most {_MAX_METRICS:,} are read")

@@ -29,7 +29,7 @@ class Source:
         document: The record; None where there is none.
         missing: Why there is none.
         received: It comes from another workflow run.
-        predictions: What came with it, the contents of the files that it names.
+        contents: What came with it, the contents of the files that it names.
         foreign: It is of code that nobody of the repository has reviewed.
         base_commit: What it is compared with; None where the checkout says.
         run_url: The workflow run that measured.
@@ -41,7 +41,7 @@ class Source:
     document: RecordsDocument | None = None
     missing: str | None = None
     received: bool = False
-    predictions: tuple[bytes, ...] = ()
+    contents: tuple[bytes, ...] = ()
     foreign: bool = False
     base_commit: str | None = None
     run_url: str | None = None
@@ -109,7 +109,7 @@ def received_source(project: Project, forge: Forge, run_id: int, artifact: str) 
         return replace(source, missing=error.message)
     if received.document is None:
         return replace(source, missing=received.missing)
-    source = replace(source, predictions=received.predictions)
+    source = replace(source, contents=received.contents)
     return _believed(project, forge, source, received.document, run.event)
 
 

@@ -40,7 +40,7 @@ def dead_workflows(folder: Path) -> Iterator[str]:
         try:
             text = path.read_text(encoding="utf-8") if path.stat().st_size <= _MAX_BYTES else ""
             parsed = yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        except (OSError, ValueError, yaml.YAMLError, RecursionError):
             continue  # GitHub will say what is wrong with it
         if isinstance(parsed, dict) and "mlci" in text and "deploy" in text and _starts_on_tags_only(parsed):
             yield path.name

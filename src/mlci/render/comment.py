@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from mlci.core.documents import Comparison, Record
 from mlci.core.marker import Marker
 from mlci.render import markdown
+from mlci.render.exhibition import TITLE as PICTURES
 from mlci.render.report import Meta, Section, Table, build
 from mlci.render.text import counted
 
@@ -16,31 +18,49 @@ CHECK_LIMIT = 65_535  # bytes of a check run's summary
 _RESERVE = 1_000  # for what is said of sections left out
 _SHORTEST_ROW = 20  # characters
 # In the order in which room is given; what is not named here comes after, in the report's order.
-_PRIORITY = ("Gated metrics", "Runs", "Tracebacks", "Changed since the baseline", "Other metrics", "Skipped")
+_PRIORITY = ("Gated metrics", "Runs", "Tracebacks", "Changed since the baseline", PICTURES, "Other metrics", "Skipped")
+
+_Fitted = tuple[str | None, bool]  # what fits, and whether that is all
 
 
 def comment(
-    comparison: Comparison, records: Sequence[Record], *, meta: Meta, marker: Marker | None, limit: int = LIMIT
+    comparison: Comparison,
+    records: Sequence[Record],
+    *,
+    meta: Meta,
+    marker: Marker | None,
+    limit: int = LIMIT,
+    pictures: str | None = None,
 ) -> str:
     """The Markdown of a comment of at most `limit` characters, as GitHub counts them (UTF-16 units).
 
     Sections that do not fit are shortened where they are tables and left out where not, the less important first; a
     line says which, and links to the workflow run. Every fence and `<details>` that is opened is closed.
+
+    Args:
+        comparison: What to report.
+        records: What was compared.
+        meta: What else to say.
+        marker: Who says it; the last line.
+        limit: How long it may be.
+        pictures: The section of pictures, or what stands in its place.
     """
     built = build(comparison, records, meta)
     head = markdown.fold(built, meta)
     last = f"\n\n{marker}\n" if marker else "\n"
     room = limit - _length(head) - _length(last) - _RESERVE
+    offered: dict[str, Callable[[int], _Fitted]] = {PICTURES: partial(_whole, pictures)} if pictures else {}
+    offered |= {section.title: partial(_fitting, section) for section in built.sections}
     kept: dict[str, str] = {}
     left_out: list[str] = []
-    for section in sorted(built.sections, key=_rank):
-        text, complete = _fitting(section, room - 2)
+    for title in sorted(offered, key=_rank):
+        text, complete = offered[title](room - 2)
         if text is not None:
-            kept[section.title] = text
+            kept[title] = text
             room -= _length(text) + 2
         if not complete:
-            left_out.append(section.title if text is None else f"part of {section.title}")
-    shown = [kept[section.title] for section in built.sections if section.title in kept]
+            left_out.append(title if text is None else f"part of {title}")
+    shown = [kept[title] for title in offered if title in kept]
     note = [_left_out(left_out, meta)] if left_out else []
     return "\n\n".join([head, *shown, *note]) + last
 
@@ -52,7 +72,11 @@ def nothing_measured(reason: str, *, meta: Meta, marker: Marker) -> str:
     return f"### ❌ {name}: nothing was measured\n\n{markdown.code(reason)}{where}\n\n{marker}\n"
 
 
-def _fitting(section: Section, room: int) -> tuple[str | None, bool]:
+def _whole(text: str, room: int) -> _Fitted:
+    return (text, True) if _length(text) <= room else (None, False)
+
+
+def _fitting(section: Section, room: int) -> _Fitted:
     """As much of a section as fits, and whether that is all of it."""
     text = markdown.section(section)
     if _length(text) <= room:
@@ -80,8 +104,8 @@ def _left_out(titles: Sequence[str], meta: Meta) -> str:
     return f"Left out for length: {', '.join(titles)}. All of it is in {where}."
 
 
-def _rank(section: Section) -> int:
-    return next((rank for rank, name in enumerate(_PRIORITY) if section.title.startswith(name)), len(_PRIORITY))
+def _rank(title: str) -> int:
+    return next((rank for rank, name in enumerate(_PRIORITY) if title.startswith(name)), len(_PRIORITY))
 
 
 def _length(text: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from mlci.core.documents import Comparison, Record
+from mlci.render.parts import Drawn
 from mlci.render.report import Block, Line, Link, Meta, Quoted, Report, Section, Table, build
 from mlci.render.text import plain, printable
 
@@ -60,6 +61,9 @@ def fence(text: str) -> str:
 def _part(part: str | Quoted | Link) -> str:
     if isinstance(part, Link):
         return link(part.text, part.url)
+    if isinstance(part, Drawn):
+        # A code span, which screen readers do not spell out.
+        return f'<code aria-hidden="true">{part.text}</code>'
     return _quoted(part) if isinstance(part, Quoted) else part
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from mlci.core.documents import Delta
-from mlci.render.parts import Line, Quoted, Table, said
+from mlci.render.allowed import track
+from mlci.render.parts import Drawn, Line, Quoted, Table, said
+from mlci.render.sparks import BAR_TITLE, Curve, Key, bar, learned
 from mlci.render.text import counted, number, pair, places_of, rounded, signed
 
-_MAX_SLICES = 5  # of a metric
-_MAX_ALL_SLICES = 20  # of a table
+MOST_SLICES = (5, 20)  # of a metric, of a table
+_NO_CURVES: Mapping[Key, Curve] = MappingProxyType({})
 _GATES = ("fail", "inconclusive", "no-baseline", "pass", "none")  # from bad to good
 
 
@@ -80,27 +83,53 @@ class _Rest:
     hidden: list[Delta]
 
 
-def tables(deltas: Sequence[Delta], *, gated: bool) -> tuple[Table, ...]:
-    """One table of all of them, or none."""
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns a table has besides those that all have."""
+
+    gated: bool
+    beside: bool
+    noise: bool
+    bar: bool
+    curves: Mapping[Key, Curve]
+
+    @classmethod
+    def of(cls, deltas: Sequence[Delta], curves: Mapping[Key, Curve], *, gated: bool) -> _Columns:
+        drawn = {key: curves[key] for key in map(_key, deltas) if key in curves}
+        return cls(
+            gated=gated,
+            beside=any(delta.deployed is not None for delta in deltas),
+            noise=any(delta.noise != "none" for delta in deltas),
+            bar=gated and any(track(delta) for delta in deltas),
+            curves=drawn,
+        )
+
+
+def tables(
+    deltas: Sequence[Delta],
+    *,
+    gated: bool,
+    curves: Mapping[Key, Curve] = _NO_CURVES,
+    most_slices: tuple[int, int] = MOST_SLICES,
+) -> tuple[Table, ...]:
+    """One table of all of them, or none; with bars where a rule bounds a change, and curves where there are any."""
     if not deltas:
         return ()
-    beside = any(delta.deployed is not None for delta in deltas)
-    noise = any(delta.noise != "none" for delta in deltas)
+    columns = _Columns.of(deltas, curves, gated=gated)
     change = "Change (90% interval)" if any(delta.interval for delta in deltas) else "Change"
     headers = (
-        *("Run", "Metric", *(("Deployed",) if beside else ()), "Baseline", "Now", change),
-        *(*(("Noise",) if noise else ()), *(("Rule", "Gate") if gated else ("Verdict",))),
+        *("Run", "Metric", *(("Deployed",) if columns.beside else ()), "Baseline", "Now"),
+        *((("Learning curve",) if columns.curves else ()) + (change,) + (("Noise",) if columns.noise else ())),
+        *(("Rule", *((BAR_TITLE,) if columns.bar else ()), "Gate") if gated else ("Verdict",)),
     )
     rows = (
-        _rest(item, len(headers), gated=gated)
-        if isinstance(item, _Rest)
-        else _row(item, gated=gated, beside=beside, noise=noise)
-        for item in _arranged(deltas)
+        _rest(item, len(headers), gated=gated) if isinstance(item, _Rest) else _row(item, columns)
+        for item in _arranged(deltas, *most_slices)
     )
     return (Table(headers, tuple(rows)),)
 
 
-def _arranged(deltas: Sequence[Delta]) -> Iterator[Delta | _Rest]:
+def _arranged(deltas: Sequence[Delta], of_metric: int, of_table: int) -> Iterator[Delta | _Rest]:
     """The metrics in their order, each with the worst of its slices after it."""
     groups: dict[tuple[str, str], tuple[list[Delta], list[Delta]]] = {}
     for delta in deltas:
@@ -109,10 +138,10 @@ def _arranged(deltas: Sequence[Delta]) -> Iterator[Delta | _Rest]:
     for _, slices in groups.values():
         slices.sort(key=badness)
     candidates = sorted(
-        ((badness(delta), group) for group, (_, slices) in groups.items() for delta in slices[:_MAX_SLICES]),
+        ((badness(delta), group) for group, (_, slices) in groups.items() for delta in slices[:of_metric]),
         key=lambda item: item[0],
     )
-    shown = Counter(group for _, group in candidates[:_MAX_ALL_SLICES])
+    shown = Counter(group for _, group in candidates[:of_table])
     for group, (whole, slices) in groups.items():
         yield from whole
         yield from slices[: shown[group]]
@@ -130,19 +159,37 @@ def _rest(rest: _Rest, width: int, *, gated: bool) -> tuple[Line, ...]:
     return ((Quoted(rest.run),), (words,), *[("",)] * (width - 2))
 
 
-def _row(delta: Delta, *, gated: bool, beside: bool, noise: bool) -> tuple[Line, ...]:
+def _row(delta: Delta, columns: _Columns) -> tuple[Line, ...]:
     shown = figures(delta)
     change = f"{shown.change} ({shown.interval})" if shown.interval else shown.change
     return (
         (Quoted(delta.run),),
         (Quoted(named(delta)), *((" ", Quoted(delta.unit)) if delta.unit else ())),
-        *(((number(delta.deployed) if delta.deployed is not None else "–",),) if beside else ()),
+        *(((number(delta.deployed) if delta.deployed is not None else "–",),) if columns.beside else ()),
         (shown.before,),
         (shown.now,),
-        (f"{change}, {verdict(delta)}",) if gated else (change,),
-        *((_noise(delta),) if noise else ()),
-        *(((said(delta.tolerance or "–"),), _gate(delta)) if gated else ((verdict(delta),),)),
+        *((_curve(columns.curves.get(_key(delta))),) if columns.curves else ()),
+        (f"{change}, {verdict(delta)}",) if columns.gated else (change,),
+        *((_noise(delta),) if columns.noise else ()),
+        *(_judged(delta, columns) if columns.gated else ((verdict(delta),),)),
     )
+
+
+def _key(delta: Delta) -> Key:
+    return delta.run, delta.metric, delta.slice
+
+
+def _judged(delta: Delta, columns: _Columns) -> tuple[Line, ...]:
+    found = track(delta)
+    drawn: Line = (Drawn(bar(found)),) if found else ("–",)
+    return ((said(delta.tolerance or "–"),), *((drawn,) if columns.bar else ()), _gate(delta))
+
+
+def _curve(curve: Curve | None) -> Line:
+    if curve is None:
+        return ("–",)
+    *before, now = map(Drawn, learned(curve))
+    return (*((before[0], " → ") if before else ()), now)
 
 
 def _noise(delta: Delta) -> Line:

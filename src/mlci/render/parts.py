@@ -19,6 +19,11 @@ class Quoted:
 
 
 @dataclass(frozen=True)
+class Drawn(Quoted):
+    """A picture of characters, mlci's own; what it shows stands beside it in numbers."""
+
+
+@dataclass(frozen=True)
 class Link:
     """A link of mlci's own; the URL comes from the forge or the runner, or can be nothing but a workflow run's."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlci.core.documents import Comparison, Delta, Record
-from mlci.render import baselines, metrics, points, runs
+from mlci.render import baselines, metrics, points, runs, sparks
 from mlci.render.parts import Block, Line, Link, Quoted, Section, Table, said
 from mlci.render.text import counted, headline
 
@@ -38,6 +38,8 @@ class Meta:
         uploaded: Whether it was on a runner, so that people find it in the workflow's artifact.
         files_url: The page of that artifact.
         foreign: Whether code of a fork, which nobody has reviewed, reported the numbers.
+        most_slices: How many of a metric, and of a table, are shown rather than counted.
+        before: The baselines' records, as far as they are at hand: their learning curves are shown beside.
     """
 
     id: str = "main"
@@ -49,6 +51,8 @@ class Meta:
     uploaded: bool = False
     files_url: str | None = None
     foreign: bool = False
+    most_slices: tuple[int, int] = metrics.MOST_SLICES
+    before: tuple[Record, ...] = ()
 
 
 def build(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Report:
@@ -101,8 +105,15 @@ def _uploaded(meta: Meta) -> Line:
 def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> Iterator[Section]:
     gated = [delta for delta in comparison.deltas if delta.gate != "none"]
     other = [delta for delta in comparison.deltas if delta.gate == "none"]
-    yield Section(f"Gated metrics ({_sizes(gated)})", metrics.tables(gated, gated=True))
-    yield Section(f"Other metrics ({_sizes(other)})", metrics.tables(other, gated=False))
+    curves = sparks.curves(records, meta.before)
+    yield Section(
+        f"Gated metrics ({_sizes(gated)})",
+        metrics.tables(gated, gated=True, curves=curves, most_slices=meta.most_slices),
+    )
+    yield Section(
+        f"Other metrics ({_sizes(other)})",
+        metrics.tables(other, gated=False, curves=curves, most_slices=meta.most_slices),
+    )
     ran = [record for record in records if record.status != "skipped"]
     yield Section(f"Runs ({len(ran)})", runs.table(ran, comparison))
     attempts = tuple(runs.attempts(ran))

@@ -40,11 +40,25 @@ def _branch(call: Call) -> Answer:
         "name": name,
         "commit": commit(call, sha),
         "_links": {"self": url, "html": f"{web(here)}/tree/{name}"},
-        "protected": False,
-        "protection": {"enabled": False},
+        "protected": name in here.protected or bool(here.rules.get(name)),
+        "protection": _protection(here.protected.get(name)),
         "protection_url": f"{url}/protection",
     }
     return Answer(body=body)
+
+
+def _protection(checks: tuple[str, ...] | None) -> dict[str, Any]:
+    if checks is None:
+        return {"enabled": False}
+    required = {"enforcement_level": "everyone", "contexts": list(checks), "checks": []}
+    return {"enabled": True, "required_status_checks": required}
+
+
+@route("GET", R + "/rules/branches/{branch}")
+def _rules(call: Call) -> Answer:
+    source = {"ruleset_source_type": "Repository", "ruleset_source": call.repository.full_name, "ruleset_id": 42}
+    found = call.repository.rules.get(call.values["branch"], [])
+    return call.page(found, lambda _, rule: rule | source)
 
 
 def _commit_named(call: Call, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from fakes.github import shapes
 from fakes.github.answers import INTEGRATION, Answer, Problem, invalid, not_found
 from fakes.github.routing import Call, R, level, route
-from fakes.github.state import Comment, Issue, Pull
+from fakes.github.state import LEVELS, Comment, Issue, Pull
 
 BODY_LIMIT = 65_536
 
@@ -22,7 +22,12 @@ def _user(call: Call) -> Answer:
 
 @route("GET", R)
 def _repository(call: Call) -> Answer:
-    return Answer(body=shapes.full_repository(call, call.repository))
+    body = shapes.full_repository(call, call.repository)
+    if call.token is None:
+        return Answer(body=body)
+    right = LEVELS.index(level(call.token, call.repository))
+    names = {"admin": "admin", "maintain": "admin", "push": "write", "triage": "write", "pull": "read"}
+    return Answer(body=body | {"permissions": {name: right >= LEVELS.index(of) for name, of in names.items()}})
 
 
 @route("GET", R + "/collaborators/{username}/permission")

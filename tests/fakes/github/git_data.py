@@ -211,7 +211,7 @@ def _create_blob(call: Call) -> Answer:
 @route("GET", R + "/git/blobs/{file_sha}", contents="read")
 def _get_blob(call: Call) -> Answer:
     sha = _object(call, call.values["file_sha"], "blob")
-    data = call.git.run("cat-file", "blob", sha)
+    data = call.git.content(sha)
     body = {
         "sha": sha,
         "node_id": f"B_{sha}",

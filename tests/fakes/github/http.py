@@ -231,7 +231,9 @@ def _check_response(state: GitHubServer, request: Request, answer: Answer) -> No
 def _limits(call: Call) -> dict[str, str]:
     limit = LIMITS[bool(call.token and call.token.installation)]
     used = len(call.server.requests)
-    return {
+    scopes = call.token.scopes if call.token else None
+    told = {} if scopes is None else {"x-oauth-scopes": ", ".join(scopes)}
+    return told | {
         "x-ratelimit-limit": str(limit),
         "x-ratelimit-remaining": str(max(limit - used, 1)),
         "x-ratelimit-used": str(used),

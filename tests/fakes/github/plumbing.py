@@ -6,10 +6,11 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fakes.github.objects import Objects
 from fakes.repositories import ENVIRON
 
 ZERO = "0" * 40
@@ -19,11 +20,16 @@ class GitError(Exception):
     """Git refused."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Git:
     """Plumbing commands on a bare repository."""
 
     folder: Path
+    objects: Objects = field(init=False)
+    _histories: dict[str, list[str]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.objects = Objects(self.folder)
 
     def run(self, *arguments: str, data: bytes = b"", environ: dict[str, str] | None = None) -> bytes:
         """Run git there; its stdout."""
@@ -46,10 +52,8 @@ class Git:
         """The object that a full ref or sha names."""
         if not name or name.startswith("-"):
             return None
-        try:
-            return self.text("rev-parse", "--verify", "--quiet", f"{name}^{{{kind}}}")
-        except GitError:
-            return None
+        found = self.objects.info(f"{name}^{{{kind}}}")
+        return found.sha if found else None
 
     def commit_of(self, name: str) -> str | None:
         """The commit that a branch, a tag, a full ref or a sha names: in GitHub's order."""
@@ -67,14 +71,19 @@ class Git:
 
     def kind(self, sha: str) -> str | None:
         """The kind of an object, None where there is none."""
-        try:
-            return self.text("cat-file", "-t", sha)
-        except GitError:
-            return None
+        found = self.objects.info(sha)
+        return found.kind if found else None
+
+    def content(self, sha: str) -> bytes:
+        """What an object holds."""
+        found = self.objects.read(sha)
+        if found is None:
+            raise GitError(f"no object {sha}")
+        return found.data
 
     def commit(self, sha: str) -> dict[str, Any]:
         """A commit, parsed."""
-        head, _, message = self.run("cat-file", "commit", sha).decode(errors="replace").partition("\n\n")
+        head, _, message = self.content(sha).decode(errors="replace").partition("\n\n")
         found: dict[str, Any] = {"sha": sha, "message": message.rstrip("\n"), "parents": []}
         for line in head.splitlines():
             key, _, value = line.partition(" ")
@@ -86,7 +95,7 @@ class Git:
 
     def tag(self, sha: str) -> dict[str, str]:
         """An annotated tag, parsed."""
-        head, _, message = self.run("cat-file", "tag", sha).decode(errors="replace").partition("\n\n")
+        head, _, message = self.content(sha).decode(errors="replace").partition("\n\n")
         return dict(line.split(" ", 1) for line in head.splitlines()) | {"message": message.rstrip("\n")}
 
     def tree(self, sha: str, *, recursive: bool) -> list[dict[str, Any]]:
@@ -156,4 +165,7 @@ class Git:
 
     def history(self, ref: str) -> list[str]:
         """The tree and the subject of each commit, the newest first."""
-        return self.text("log", "--format=%T %s", ref).splitlines()
+        tip = self.resolve(ref) or ref
+        if tip not in self._histories:
+            self._histories[tip] = self.text("log", "--format=%T %s", tip).splitlines()
+        return self._histories[tip]

@@ -53,7 +53,9 @@ class Repository:
     """A repository, and how tests arrange and inspect what it holds.
 
     `permissions` are the rights of accounts, by login; `immutable` makes releases immutable once published, and
-    burns their tags; `workflows` are the file names that can be dispatched.
+    burns their tags; `rules` are those of rulesets by branch, `protected` the older kind of protection with the checks
+    that it requires; `default_permissions` are what a job has that asks for none; `workflows` are the file names that
+    can be dispatched.
     """
 
     world: World
@@ -67,6 +69,9 @@ class Repository:
     created_at: str
     fork: bool = False
     immutable: bool = False
+    default_permissions: str = "read"
+    rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    protected: dict[str, tuple[str, ...]] = field(default_factory=dict)
     workflows: set[str] = field(default_factory=set)
     immutable_tags: set[str] = field(default_factory=set)
     pulls: dict[int, Pull] = field(default_factory=dict)

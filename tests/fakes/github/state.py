@@ -23,7 +23,10 @@ class User:
 
 @dataclass
 class Token:
-    """A credential: what its permissions let it do, as whom, and where (`repository`: nowhere else)."""
+    """A credential: what its permissions let it do, as whom, and where (`repository`: nowhere else).
+
+    `scopes` are those of a classic token, which GitHub tells in a header.
+    """
 
     value: str
     login: str
@@ -31,6 +34,7 @@ class Token:
     default: str = "write"
     installation: bool = True
     repository: str | None = None
+    scopes: tuple[str, ...] | None = None
 
     def allows(self, permission: str, level: str) -> bool:
         """Whether it has this permission at this level or above."""

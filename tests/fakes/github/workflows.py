@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from fakes.github.answers import Answer, Problem, not_found
+from fakes.github.answers import INTEGRATION, Answer, Problem, not_found
 from fakes.github.routing import Call, R, route
 from fakes.github.shapes import api, minimal_repository, node_id, pull_within, user, web
 from fakes.github.state import Artifact, Dispatch, WorkflowRun
@@ -60,6 +60,14 @@ def workflow_run(call: Call, run: WorkflowRun) -> dict[str, Any]:
         "head_repository": minimal_repository(call, run.head_repository),
         "display_title": "Change the model",
     }
+
+
+@route("GET", R + "/actions/permissions/workflow", administration="read")
+def _default_permissions(call: Call) -> Answer:
+    if call.token is None or not call.token.allows("administration", "read") or call.token.installation:
+        raise Problem(403, INTEGRATION)
+    given = call.repository.default_permissions
+    return Answer(body={"default_workflow_permissions": given, "can_approve_pull_request_reviews": False})
 
 
 @route("GET", R + "/actions/runs", actions="read")

@@ -7,12 +7,18 @@ import pytest
 
 from fakes.records import record
 from mlci.core.documents import Metric, Record
-from mlci.core.trajectory import names, trajectories
+from mlci.core.steps import Judgement, Step, steps
+from mlci.core.trajectory import Trajectory, names
+from mlci.core.trajectory import trajectories as of_steps
 
 
 def measured(number: int, *metrics: Metric) -> Record:
     made = record(commit=f"{number:040x}", created_at=f"2024-05-0{number}T12:00:00Z", run_url=f"https://ci/{number}")
     return msgspec.structs.replace(made, metrics=metrics)
+
+
+def trajectories(records: list[Record], pattern: str, part: str | None = None) -> list[Trajectory]:
+    return of_steps(steps(records), pattern, part)
 
 
 def accuracy(value: float, split: str | None = None, part: str | None = None) -> Metric:
@@ -79,3 +85,20 @@ def test_names__of_metrics_and_of_slices() -> None:
     records = [measured(1, accuracy(1.0, part="b")), measured(2, Metric(name="loss", value=1.0, slice="a"))]
     assert names(records) == ["accuracy", "loss"]
     assert names(records, slices=True) == ["a", "b"]
+
+
+def test_trajectories__with_what_is_said_of_each_step() -> None:
+    said = Judgement(noise=0.1, source="3 paired seeds", mark="fail", reason="0.2 worse")
+    judged = Step(record=measured(2, accuracy(0.5)), judged={("accuracy", None, None): said})
+    [found] = of_steps(
+        [judged, Step(record=measured(1, accuracy(0.7)))], "accuracy", releases={f"{1:040x}": ["v1.0.0"]}
+    )
+    new, old = found.points
+    assert (new.noise, new.mark, new.reason, new.releases) == (0.1, "fail", "0.2 worse", ())
+    assert (old.noise, old.mark, old.reason, old.releases) == (None, None, None, ("v1.0.0",))
+
+
+def test_trajectories__show_the_last_records_and_know_what_was_before_them() -> None:
+    records = [measured(3, accuracy(3.0)), measured(2), measured(1, accuracy(1.0))]
+    assert [point.change for point in of_steps(steps(records), "accuracy", count=1)[0].points] == [2.0]
+    assert of_steps(steps(records[1:]), "accuracy", count=1) == []

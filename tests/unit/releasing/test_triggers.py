@@ -23,6 +23,7 @@ DEPLOY = "\njobs:\n  deploy:\n    steps:\n      - uses: OWNER/mlci/deploy@main\n
         ("on: {}", False),
         ("- a list", False),
         ("on: [", False),
+        ("on: release\nsince: 2026-02-30", False),  # no such day
     ],
 )
 def test_dead_workflows__those_that_start_on_tags_or_releases_only(tmp_path: Path, text: str, dead: bool) -> None:

@@ -105,3 +105,18 @@ def test_nothing_measured__says_why_and_carries_the_marker() -> None:
     text = nothing_measured("the artifact </details> has expired", meta=META, marker=MINE)
     assert text.startswith("### ❌ mlci: nothing was measured\n\n`the artifact </details> has expired`")
     assert find(text) == MINE
+
+
+def test_comment__pictures_come_first_and_are_given_room_after_what_they_show() -> None:
+    pictures = f"<details><summary>Pictures (1)</summary>\n\n{'x' * 3000}\n\n</details>"
+    records = [large(300)]
+    comparison = compared(*records, before=large(300, commit=BEFORE))
+    whole = comment(comparison, records, meta=META, marker=MINE, pictures=pictures)
+    assert whole.index(pictures) < whole.index("<summary>Gated metrics")
+    assert "Left out" not in whole
+    for limit, kept in ((9_000, True), (4_000, False)):
+        text = comment(comparison, records, meta=META, marker=MINE, pictures=pictures, limit=limit)
+        assert units(text) <= limit
+        assert (pictures in text, "Left out for length: Pictures" in text) == (kept, not kept)
+        assert "<summary>Gated metrics (1)</summary>" in text
+        assert_balanced(text)

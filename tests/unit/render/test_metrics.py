@@ -9,6 +9,7 @@ from fakes.comparisons import delta, passing
 from mlci.core.documents import Delta
 from mlci.render.metrics import Figures, figures, tables, verdict
 from mlci.render.parts import Line, Quoted
+from mlci.render.sparks import Curve, Key
 
 
 def rows(*deltas: Delta, gated: bool = True) -> list[list[str]]:
@@ -76,17 +77,42 @@ def test_verdict(fields: dict[str, Any], word: str) -> None:
 
 
 def test_tables__of_gated_metrics() -> None:
-    assert rows(delta(), passing("loss", 0.31, 0.3098, direction="lower", unit="nats", detectable=0.0123)) == [
-        ["Run", "Metric", "Baseline", "Now", "Change (90% interval)", "Noise", "Rule", "Gate"],
+    nats: dict[str, Any] = {
+        "direction": "lower",
+        "unit": "nats",
+        "detectable": 0.0123,
+        "tolerance": "at most 0.01 higher",
+    }
+    assert rows(delta(), passing("loss", 0.31, 0.3098, **nats)) == [
+        ["Run", "Metric", "Baseline", "Now", "Change (90% interval)", "Noise", "Rule", "worse ┃ allowed", "Gate"],
         [
             *("train", "accuracy", "0.912", "0.881", "−0.031 (−0.042 … −0.020), regressed", "3 paired seeds"),
-            *("at most 0.01 lower", "fail: 0.031 worse, at most 0.01 allowed (90% interval 0.02 to 0.042)"),
+            *("at most 0.01 lower", "◀░░░┃···0····"),
+            "fail: 0.031 worse, at most 0.01 allowed (90% interval 0.02 to 0.042)",
         ],
         [
             *("train", "loss nats", "0.3100", "0.3098", "−0.0002 (−0.004 … +0.006), within noise"),
-            *("3 paired seeds, notices 0.012", "at most 0.01 lower", "pass"),
+            *("3 paired seeds, notices 0.012", "at most 0.01 higher", "░░░░┃·├─●─┤··", "pass"),
         ],
     ]
+
+
+def test_tables__no_bar_where_no_rule_bounds_a_change() -> None:
+    table = rows(passing(tolerance="at least 0.9"), passing("f1", tolerance=None))
+    assert table[0][-2:] == ["Rule", "Gate"]
+    table = rows(passing(), passing("f1", tolerance="at least 0.9"))
+    assert [row[-2] for row in table] == ["worse ┃ allowed", "░░░░┃·├─●─┤··", "–"]
+
+
+def test_tables__learning_curves_stand_beside_those_of_the_baseline() -> None:
+    curves: dict[Key, Curve] = {
+        ("train", "accuracy", None): Curve(now=((0, 0.0), (1, 1.0)), before=((0, 0.5), (1, 1.0))),
+        ("train", "f1", None): Curve(now=((0, 0.0), (1, 1.0))),
+        ("other", "f1", None): Curve(now=((0, 0.0), (1, 1.0))),
+    }
+    (table,) = tables([delta(), delta("f1"), delta("auc")], gated=True, curves=curves)
+    assert [said(row[table.headers.index("Learning curve")]) for row in table.rows] == ["▅█ → ▁█", "▁█", "–"]
+    assert "Learning curve" not in tables([delta("auc")], gated=True, curves=curves)[0].headers
 
 
 def test_tables__of_other_metrics_without_noise() -> None:

@@ -101,7 +101,10 @@ def test_report__points_to_the_run_that_failed_first() -> None:
 @pytest.mark.parametrize(
     ("section", "row"),
     [
-        ("Gated metrics (1)", ["train", "accuracy", "0.9", "0.9", "0, unchanged", "at most 0.01 lower", "pass"]),
+        (
+            "Gated metrics (1)",
+            ["train", "accuracy", "0.9", "0.9", "0, unchanged", "at most 0.01 lower", "░░░░┃···●····", "pass"],
+        ),
         ("Other metrics (1)", ["train", "loss", "0.5", "0.4", "−0.1 (−20%)", "improved"]),
         ("Runs (1)", ["train", "succeeded", "–", "42 s (was 10 s)", "40 s", "123 MB (was 123 MB)"]),
     ],

@@ -108,6 +108,44 @@ class CommitInfo:
     parents: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class BranchRights:
+    """What stands between a token and a branch.
+
+    Args:
+        rules: The types of the rules of rulesets; None: they could not be read.
+        required_checks: The statuses and check runs that a merge waits for.
+        protected: Whether it has branch protection of the older kind, whose details take an administrator.
+    """
+
+    rules: tuple[str, ...] | None
+    required_checks: tuple[str, ...] = ()
+    protected: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What a forge tells of a token's rights in a repository; None is what it does not tell.
+
+    Args:
+        default_branch: Its name.
+        private: Whether strangers see nothing.
+        role: Of the account whose token it is: admin, maintain, push, triage or pull.
+        scopes: Of a classic token; no other kind is told.
+        date: The server's time, as HTTP spells it.
+        branches: By name.
+        default_permissions: What a job may that asks for nothing: read or write.
+    """
+
+    default_branch: str | None = None
+    private: bool = False
+    role: str | None = None
+    scopes: tuple[str, ...] | None = None
+    date: str | None = None
+    branches: Mapping[str, BranchRights]
+    default_permissions: str | None = None
+
+
 class Forge(Protocol):
     """What mlci asks of a forge.
 

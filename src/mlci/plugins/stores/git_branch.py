@@ -16,13 +16,14 @@ from mlci import git
 from mlci.core.documents import Record, encode
 from mlci.errors import GitError, StoreError
 from mlci.plugins.stores import layout, retention
+from mlci.plugins.stores import pictures as gallery
 from mlci.plugins.stores.blobs import DEPTH as BLOB_DEPTH
 from mlci.plugins.stores.blobs import ROOT as BLOBS
 from mlci.plugins.stores.blobs import pack, unpack
 from mlci.plugins.stores.blobs import path as blob_path
 from mlci.plugins.stores.git_objects import Objects, is_blob
 from mlci.plugins.stores.git_places import Place, UnsignedError, opened
-from mlci.plugins.stores.interface import LIMIT, NO_BLOBS, Entry, Site
+from mlci.plugins.stores.interface import LIMIT, NO_BLOBS, Entry, Published, Site
 from mlci.plugins.stores.retention import Kept, kept
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class GitBranchStore:
             names = sorted({record.name for record in new.values()})
             return _Change(list(new.values()), files, f"Save {', '.join(names) or 'blobs'}")
 
-        return self._committed(plan)
+        return self._committed(plan)[0]
 
     def find(self, run: str, profile: str, commits: Sequence[str]) -> Record | None:
         """The nearest record, see `Store.find`."""
@@ -134,7 +135,10 @@ class GitBranchStore:
         yield from filter(None, map(layout.entry, paths))
 
     def prune(self, older_than: datetime, spare: Collection[str], *, dry_run: bool = False) -> list[Entry]:
-        """Remove what is old, see `Store.prune`: one commit on top, so that nobody's history changes."""
+        """Remove what is old, see `Store.prune`: one commit on top, so that nobody's history changes.
+
+        Pictures go whatever their age: comments show them as of the commit that brought them, which stays.
+        """
         read: dict[tuple[str, str], Kept | None] = {}  # by path and object: another try reads what is new
 
         def plan(objects: Objects, tip: str | None) -> _Change[Entry]:
@@ -144,21 +148,44 @@ class GitBranchStore:
             read.update(self._summaries(objects, [item for item in records if item not in read]))
             known = [read[item] for item in records]
             gone, paths = retention.outgoing(known, stored, older_than=older_than, spare=spare)
-            message = f"Prune {len(gone)} records and {len(paths) - len(gone)} blobs"
-            return _Change(gone, dict.fromkeys(paths), message)
+            shown = objects.files(tip, gallery.ROOT, gallery.DEPTH) if tip else {}
+            message = f"Prune {len(gone)} records, {len(paths) - len(gone)} blobs and {len(shown)} pictures"
+            return _Change(gone, dict.fromkeys([*paths, *shown]), message)
 
         if dry_run:
             with self._opened() as place:
                 return plan(place.objects, place.tip()).told
-        return self._committed(plan)
+        return self._committed(plan)[0]
+
+    @property
+    def home(self) -> str | None:
+        """The remote's URL, see `Gallery.home`."""
+        remote = self._remote()
+        return remote.url if remote else None
+
+    def publish(self, pictures: Sequence[bytes]) -> Published:
+        """Keep pictures, see `Gallery.publish`."""
+        files = {gallery.path(content): content for content in pictures}
+
+        def plan(objects: Objects, tip: str | None) -> _Change[str]:
+            found = objects.locate(tip, files) if tip else {}
+            lacking = {path: data for path, data in files.items() if not is_blob(found.get(path, ""), data)}
+            return _Change([], lacking, f"Show {len(lacking)} pictures")
+
+        _, commit = self._committed(plan)
+        return Published(commit or "", tuple(map(gallery.path, pictures)))
 
     def describe(self) -> str:
         """The branch and its place, in words."""
         remote = self._remote()
         return f"branch {self.branch} of {remote.url}" if remote else f"local branch {self.branch}"
 
-    def _committed(self, plan: Callable[[Objects, str | None], _Change[T]]) -> list[T]:
-        """Do what `plan` finds to do at the tip, and again where somebody else moved the branch first."""
+    def _committed(self, plan: Callable[[Objects, str | None], _Change[T]]) -> tuple[list[T], str | None]:
+        """Do what `plan` finds to do at the tip, and again where somebody else moved the branch first.
+
+        Returns:
+            What was done, and the commit at which it is.
+        """
         self._read_at.clear()
         with self._opened() as place:
             tip: str | None = None
@@ -167,24 +194,26 @@ class GitBranchStore:
                 tip = place.tip(since=tip)
                 change = plan(place.objects, tip)
                 if not change.files:  # nothing is to do, or the last try arrived although its answer was lost
-                    return tried
+                    return tried, tip
                 tried = change.told
-                if self._published(place, tip, change.files, change.message):
-                    return tried
+                commit = self._moved(place, tip, change.files, change.message)
+                if commit:
+                    return tried, commit
         raise StoreError(
             f"baseline store: {self.describe()}: not saved within {self.deadline_s:.0f} s, others were first",
             hint="Do it again: it does no harm.",
         )
 
-    def _published(self, place: Place, tip: str | None, files: Mapping[str, bytes | None], message: str) -> bool:
-        """Move the branch on by a commit; False where somebody else was first."""
+    def _moved(self, place: Place, tip: str | None, files: Mapping[str, bytes | None], message: str) -> str | None:
+        """Move the branch on by a commit; None where somebody else was first."""
         try:
-            return place.publish(_commit(place.objects, tip, files, message), tip)
+            commit = _commit(place.objects, tip, files, message)
+            return commit if place.publish(commit, tip) else None
         except UnsignedError:
             if self.site.commit_files is None:
                 raise
         # Commits that the server makes itself are signed.
-        return self.site.commit_files(self.branch, tip, files, message) is not None
+        return self.site.commit_files(self.branch, tip, files, message)
 
     def _superseding(self, objects: Objects, tip: str | None, wanted: Mapping[str, Record]) -> dict[str, Record]:
         """Those of `wanted` that are not in the store, or newer than what is."""

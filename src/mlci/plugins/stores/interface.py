@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from mlci.core.documents import Record
 
@@ -110,4 +110,35 @@ class Store(Protocol):
 
     def describe(self) -> str:
         """Where records go, in words, without credentials."""
+        ...
+
+
+@dataclass(frozen=True)
+class Published:
+    """Pictures that everybody who may read the repository can look at.
+
+    Args:
+        commit: It has them whatever becomes of the branch later.
+        paths: Where they lie in it, in the order in which they were given.
+    """
+
+    commit: str
+    paths: tuple[str, ...]
+
+
+@runtime_checkable
+class Gallery(Protocol):
+    """What a store can do besides, if it lies where a forge shows its files."""
+
+    @property
+    def home(self) -> str | None:
+        """The URL of the repository that holds it, without credentials; None where that is this clone."""
+        ...
+
+    def publish(self, pictures: Sequence[bytes]) -> Published:
+        """Keep `pictures`, at least one, in one commit; none is made where all are there. Idempotent.
+
+        Raises:
+            StoreError: The place cannot be reached or refuses.
+        """
         ...

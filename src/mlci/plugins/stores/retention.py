@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mlci.core.documents import Record
+from mlci.core.record import kept_beside
 from mlci.plugins.stores import blobs, layout
 from mlci.plugins.stores.interface import Entry
 
@@ -31,7 +32,7 @@ def kept(path: str, record: Record | None) -> Kept | None:
         path=path,
         entry=Entry(record.name, record.profile, record.origin.commit or ""),
         created=layout.created(record) or _NO_DATE,
-        blobs=frozenset(f"{blobs.ROOT}/{file.sha256[:2]}/{file.sha256}" for file in record.predictions),
+        blobs=frozenset(f"{blobs.ROOT}/{file.sha256[:2]}/{file.sha256}" for file in kept_beside(record)),
     )
 
 

@@ -1,0 +1,1 @@
+"""What would fail later, found now: one file an area, each a `check` that looks and changes nothing."""

@@ -1,0 +1,76 @@
+"""`mlci report --html`: from a run that draws, over its baseline, to one file."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from fakes.command_line import Workbench, notebook, workbench
+from fakes.pages import png
+
+CONFIG = """
+[runs.train]
+script = "train.py"
+metrics = ["metrics.json"]
+plots = ["plot.png"]
+secrets = ["TOKEN"]
+
+[runs.look]
+notebook = "look.ipynb"
+
+[metrics.accuracy]
+max-regression = 0.01
+"""
+TRAIN = """
+import base64, json
+json.dump({{"accuracy": {accuracy}}}, open("metrics.json", "w"))
+open("plot.png", "wb").write(base64.b64decode("{plot}"))
+"""
+
+
+def training(accuracy: float, plot: bytes) -> str:
+    return TRAIN.format(accuracy=accuracy, plot=base64.b64encode(plot).decode())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    bench = workbench(tmp_path)
+    bench.write(mlci__toml=CONFIG, train__py=training(0.9, png(1)), __gitignore="metrics.json\nplot.png\n")
+    (bench.folder / "look.ipynb").write_text(notebook("print('seen in the page')"))
+    bench.commit()
+    return bench
+
+
+def page(bench: Workbench, name: str = ".mlci/report.html") -> str:
+    return (bench.folder / name).read_text(encoding="utf-8")
+
+
+def shows(html: str, plot: bytes) -> bool:
+    return f"data:image/png;base64,{base64.b64encode(plot).decode()}" in html
+
+
+def test_report_html__plots_of_both_sides_and_the_executed_notebook(bench: Workbench) -> None:
+    assert bench.mlci("ci", "--no-post").code == 0
+    assert shows(page(bench), png(1))
+    assert bench.mlci("baseline", "save").code == 0
+    bench.repository.git("switch", "--quiet", "--create", "change")
+    bench.write(train__py=training(0.8, png(2)))
+    bench.commit()
+    assert bench.mlci("ci", "--no-post").code == 0
+    html = page(bench)
+    assert shows(html, png(1))
+    assert shows(html, png(2))
+    assert html.count('class="sides both"') == 1
+    assert "seen in the page" in html
+    assert "0.1 worse, at most 0.01 allowed" in html
+
+    done = bench.mlci("report", "--html", "elsewhere.html")
+    assert (done.code, done.out) == (0, f"wrote {bench.folder / 'elsewhere.html'}\n")
+    assert page(bench, "elsewhere.html") == html
+
+    assert bench.mlci("compare").code == 0
+    assert not (bench.folder / ".mlci/report.html").exists()  # it was made from what is gone
+    assert bench.mlci("report", "--html").code == 0
+    assert page(bench) == html
