@@ -368,3 +368,11 @@ def test_tutorial__does_what_it_says(tmp_path: Path) -> None:
         assert done.returncode == (5 if step is change else 0), done.stderr
     [metric] = [item for item in bench.document("record.json")["records"][0]["metrics"] if item["name"] == "accuracy"]
     assert metric["value"] == pytest.approx(0.852)
+
+
+@pytest.mark.parametrize("image", sorted((ROOT / "docs/images").iterdir()), ids=lambda path: path.name)
+def test_image__is_shown_and_made_by_a_script(image: Path) -> None:
+    assert any(f"images/{image.name}" in page.read_text(encoding="utf-8") for page in PAGES)
+    kind = image.stem.split("-")[0]
+    script = {"page": "report"}.get(kind, kind)
+    assert (ROOT / f"docs/screenshots/{script}.py").is_file()

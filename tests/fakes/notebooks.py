@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -13,7 +14,7 @@ CORPUS = Path(__file__).parents[1] / "fixtures/export"
 
 def notebook_of(text: str) -> str:
     """The .ipynb of a text; words behind `# %%` are tags."""
-    cells = []
+    cells: list[Any] = []
     parts = _CELL.split(text.strip("\n"))[1:]
     for kind, tags, source in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         plain = source.strip("\n")

@@ -193,7 +193,6 @@ def _checked(
         parameters=wanted.parameters,
         python=wanted.python,
         run=place.run,
-        profile=wanted.profile,
         config=place.config,
         carry=place.carry,
         tolerance=wanted.tolerance,

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mlci.config import Config, Run, resolve
+from mlci.config import DEFAULT_PROFILE, Config, Run, resolve
 from mlci.config.loading import of_table
 from mlci.config.tables import Only
 from mlci.context import Context
@@ -69,7 +69,6 @@ class Asked:
         parameters: For both.
         python: The interpreter that the command line asks for.
         run: The configured run that the notebook is.
-        profile: The profile of it.
         config: The configuration of that run.
         carry: Files that git does not hold and an execution needs.
         tolerance: By how much a metric may differ, relative to its value.
@@ -82,7 +81,6 @@ class Asked:
     parameters: Mapping[str, Any]
     python: str | None
     run: Run | None
-    profile: str | None
     config: Config | None
     carry: tuple[Path, ...]
     tolerance: float
@@ -186,7 +184,7 @@ class _Check:
     def _runs(self, config: Config, *, script: bool) -> tuple[dict[str, Run], str]:
         """The runs of the copy, the notebook's turned into a script's if that is asked for."""
         asked = self.asked
-        runs = resolve(config, asked.profile or "default")
+        runs = resolve(config, asked.run.profile if asked.run else DEFAULT_PROFILE)
         name = asked.run.name if asked.run else _UNCONFIGURED
         runs = {key: _fresh(run) for key, run in runs.items()}
         run = runs[name]

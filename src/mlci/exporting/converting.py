@@ -54,7 +54,11 @@ class Script:
 
 def convert(notebook: Notebook, surroundings: Surroundings, findings: Findings) -> Script | None:
     """The script of a notebook; None where `findings.refused` says why there is none."""
-    return _Conversion(notebook, surroundings, findings).run()
+    try:
+        return _Conversion(notebook, surroundings, findings).run()
+    except (RecursionError, MemoryError):
+        findings.refuse(1, 1, "this notebook", "an expression in it is nested too deeply", "Write it in several steps.")
+        return None
 
 
 class _Conversion:
@@ -140,7 +144,12 @@ class _Conversion:
         for block in found:
             kept, comments = [], ""
             for statement in block.statements:
-                said = rewritten(statement, scene, self._findings)
+                try:
+                    said = rewritten(statement, scene, self._findings)
+                except (SyntaxError, ValueError):
+                    reason, remedy = "it cannot be rewritten for a script", "Write it in several lines."
+                    self._findings.refuse(statement.cell.number, statement.line, statement.code, reason, remedy)
+                    continue
                 if said is None:  # what was said above it may be of the next one
                     comments = "\n".join(filter(None, (comments, statement.comments)))
                     continue

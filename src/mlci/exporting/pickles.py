@@ -1,7 +1,7 @@
 """Compares pickles, those of joblib too, by what they would build, without building it: their opcodes are only read.
 
-Equal pickles can differ in bytes: two equal texts or tuples are one object where the compiler has merged them, as it does
-within a function, and two where they stand in different cells; pickle writes the second of one object as a reference.
+Equal pickles can differ in bytes: two equal texts or tuples are one object where the compiler has merged them, as it
+does within a function, and two where they stand in different cells; pickle writes one object's second as a reference.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _MAX_BYTES = 256 * 1024 * 1024
 _MAX_STEPS = 5_000_000
@@ -86,6 +86,7 @@ def _read(file: IO[bytes], left: list[int]) -> _Node:
     """What one pickle would build."""
     stack: list[_Node] = []
     memo: dict[int, _Node] = {}
+    argument: Any  # a number, where the opcode needs one
     for opcode, argument, _ in pickletools.genops(file):
         left[0] -= 1
         if left[0] < 0:

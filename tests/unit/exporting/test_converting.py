@@ -269,12 +269,14 @@ def test_convert__hostile_markdown_stays_a_comment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [3, 4])
 def test_read__old_notebooks_and_those_without_a_language_are_python(tmp_path: Path, version: int) -> None:
-    cell = {"cell_type": "code", "metadata": {}, "outputs": []}
+    cell: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": []}
     if version == 3:
-        cells = {"worksheets": [{"cells": [cell | {"input": "x = 1", "language": "python", "collapsed": False}]}]}
+        cells: dict[str, Any] = {
+            "worksheets": [{"cells": [cell | {"input": "x = 1", "language": "python", "collapsed": False}]}]
+        }
     else:
         cells = {"cells": [cell | {"source": ["x = 1"], "execution_count": None}]}
-    document = {"metadata": {}, "nbformat": version, "nbformat_minor": 0} | cells
+    document: dict[str, Any] = {"metadata": {}, "nbformat": version, "nbformat_minor": 0} | cells
     script, _ = converted(tmp_path, json.dumps(document))
     assert script is not None
     assert part(script.text) == "x = 1"
@@ -285,3 +287,17 @@ def test_scripts__need_no_newer_python_than_the_oldest_that_is_supported(tmp_pat
     assert script is not None
     ast.parse(script.text, feature_version=(3, 9))
     assert sys.version_info >= (3, 9)
+
+
+HARD = {
+    "long": "x = " + " + ".join(["'a'"] * 5000),
+    "nested": "x = " + "(" * 150 + ")" * 150,
+    "chained": "x" + ".a" * 5000,
+    "walrus": "display(a := f())\ndef f(): pass",
+}
+
+
+@pytest.mark.parametrize("source", HARD.values(), ids=HARD.keys())
+def test_convert__no_notebook_is_a_traceback(tmp_path: Path, source: str) -> None:
+    script, findings = converted(tmp_path, notebook_of(f"# %%\n{source}\n"))
+    assert (script is None) == bool(findings.refused)

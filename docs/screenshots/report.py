@@ -1,4 +1,4 @@
-"""Takes docs/images/page-*.png: the HTML report of `mlci demo` in Chromium. `python docs/screenshots.py` does it."""
+"""Takes docs/images/page-*.png: the HTML report of `mlci demo`, in Chromium. `python docs/screenshots/report.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).parents[1] / "images"
 # Name, width, height, colours, and what is scrolled to.
 SHOTS = (
     ("page-light", 1200, 780, "light", None),

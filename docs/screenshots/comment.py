@@ -1,23 +1,33 @@
-"""Takes docs/images/comment-*.png: the comment of `mlci demo` with its pictures, in a browser, light and dark."""
+"""Takes docs/images/comment-*.png: the comment of `mlci demo` with its pictures. `python docs/screenshots/comment.py`."""
 
 from __future__ import annotations
 
 import base64
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from markdown_it import MarkdownIt
-from picture import IMAGES, opened, posted  # type: ignore[import-not-found]  # it lies beside this script
 from playwright.sync_api import sync_playwright
 
+from mlci.actions import Actions
+from mlci.commands.report import meta_of
+from mlci.core.documents import Comparison, RecordsDocument
 from mlci.plugins.stores.pictures import path
 from mlci.posting.pictures import exhibited
+from mlci.posting.source import marker_for
+from mlci.project import Invocation, Project
+from mlci.render.comment import comment
 from mlci.render.exhibition import section
+from mlci.render.report import Meta
 
-CHROMIUM = "/usr/bin/chromium"
+IMAGES = Path(__file__).parents[1] / "images"
+RUN = "https://github.com/team/models/actions/runs/41"
 WIDTH, HEIGHT = 880, 300
 SHOTS: tuple[tuple[str, Literal["light", "dark"], float], ...] = (
     ("light", "light", 1.5),
@@ -43,6 +53,15 @@ code { padding: .2em .4em; border-radius: 6px; background: var(--code); font: 85
 table { display: block; width: max-content; max-width: 100%; overflow: auto; border-collapse: collapse }
 th, td { padding: 6px 13px; border: 1px solid var(--line); text-align: left } img { max-width: 100% }
 """
+
+
+def opened(demo: Path) -> tuple[Project, Comparison, RecordsDocument, Meta]:
+    """What the demo compared, as on a runner."""
+    project = Project.open(
+        Invocation(environ=os.environ, folder=demo, config_file=None, say=print, actions=Actions({}, sys.stdout))
+    )
+    comparison, records = project.workspace.comparison()
+    return project, comparison, records, replace(meta_of(project, records), run_url=RUN, files_url=f"{RUN}#artifacts")
 
 
 def page(markdown: str, pictures: tuple[bytes, ...]) -> str:
@@ -71,19 +90,21 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         project, comparison, records, meta = opened(demo)
         drawn = exhibited(project, comparison, records.records, meta)
-        comment = page(posted(demo, section(drawn, address, meta, opened=True)), drawn.contents)
+        shown = section(drawn, address, meta, opened=True)
+        marker = marker_for(project, meta.commit)
+        markdown = comment(comparison, records.records, meta=meta, marker=marker, pictures=shown)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, scheme, sharp in SHOTS:
             context = browser.new_context(
                 color_scheme=scheme, viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=sharp
             )
-            shown = context.new_page()
-            shown.set_content(comment)
+            tab = context.new_page()
+            tab.set_content(page(markdown, drawn.contents))
             if name == "table":
-                shown.get_by_text("Pictures (").click()
-                shown.get_by_text("Gated metrics (").click()
-            shown.screenshot(path=IMAGES / f"comment-{name}.png", full_page=True)
+                tab.get_by_text("Pictures (").click()
+                tab.get_by_text("Gated metrics (").click()
+            tab.screenshot(path=IMAGES / f"comment-{name}.png", full_page=True)
             context.close()
         browser.close()
 

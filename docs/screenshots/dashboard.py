@@ -1,4 +1,4 @@
-"""Takes docs/images/dashboard-*.png: a history of two runs, in Chromium."""
+"""Takes docs/images/dashboard-*.png: a history of two runs, in Chromium. `python docs/screenshots/dashboard.py`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from playwright.sync_api import Browser
 
 from fakes.browser import chromium
 from fakes.dashboards import page, usual
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).parents[1] / "images"
 
 
 def shoot(
