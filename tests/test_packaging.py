@@ -135,7 +135,9 @@ def test_wheel__in_a_fresh_environment_runs_the_demo(built: Built, tmp_path: Pat
         encoding="utf-8"
     )
     path = os.pathsep.join([str(environment / "bin"), os.environ["PATH"]])
-    said = program(environment / "bin/mlci", "demo", cwd=tmp_path, PATH=path, HOME=str(tmp_path))
+    # nbconvert looks for its templates below sys.prefix, which is another one here.
+    shared = {"PATH": path, "HOME": str(tmp_path), "JUPYTER_PATH": str(Path(sys.prefix, "share/jupyter"))}
+    said = program(environment / "bin/mlci", "demo", cwd=tmp_path, **shared)
     assert "mlci: fail, blocking: 1 metric worse than allowed" in said
 
 
@@ -159,24 +161,19 @@ def test_version__and_the_newest_entry_of_the_changelog_agree() -> None:
 
 INIT = '__version__ = "1.2.0"\n'
 CHANGES = "# Changelog\n\n## 1.2.0 - 2027-01-01\n\n- New.\n\n## 1.1.0 - 2026-12-01\n\n- Old.\n"
-CALLED = "uses: team/mlci@abc # v1\nuses: team/mlci/run@abc # v1\nuses: actions/checkout@def\n"
 
 
 @pytest.mark.parametrize(
-    ("tag", "init", "changes", "called", "said"),
+    ("tag", "init", "changes", "said"),
     [
-        ("v1.2.0", INIT, CHANGES, CALLED, []),
-        ("v1.3.0", INIT, CHANGES, CALLED, ["src/mlci/__init__.py says 1.2.0", "CHANGELOG.md says 1.2.0"]),
-        ("1.2.0", INIT, CHANGES, CALLED, ["the tag 1.2.0", "the tag 1.2.0"]),
-        ("v1.2.0", INIT, f"# Changelog\n\n## Unreleased\n\n{CHANGES}", CALLED, ["CHANGELOG.md says Unreleased"]),
-        ("v1.2.0", INIT, CHANGES, CALLED.replace("run@abc", "run@def"), ["check.yml runs mlci at abc, def, not at"]),
-        ("v1.2.0", INIT, CHANGES, "", ["check.yml runs mlci at nothing"]),
+        ("v1.2.0", INIT, CHANGES, []),
+        ("v1.3.0", INIT, CHANGES, ["src/mlci/__init__.py says 1.2.0", "CHANGELOG.md says 1.2.0"]),
+        ("1.2.0", INIT, CHANGES, ["the tag 1.2.0", "the tag 1.2.0"]),
+        ("v1.2.0", INIT, f"# Changelog\n\n## Unreleased\n\n{CHANGES}", ["CHANGELOG.md says Unreleased"]),
     ],
 )
-def test_check_release__tag_code_changelog_and_called_workflows(
-    tag: str, init: str, changes: str, called: str, said: list[str]
-) -> None:
-    problems = check_release().problems(tag, init, changes, called, "abc")
+def test_check_release__tag_code_and_changelog(tag: str, init: str, changes: str, said: list[str]) -> None:
+    problems = check_release().problems(tag, init, changes)
     assert len(problems) == len(said)
     for problem, words in zip(problems, said, strict=True):
         assert words in problem

@@ -1,4 +1,4 @@
-"""Takes docs/images/comment-*.png: the comment of `mlci demo` with its pictures. `python docs/screenshots/comment.py`."""
+"""Takes docs/images/comment-*.png: the comment of `mlci demo`, with pictures. `python docs/screenshots/comment.py`."""
 
 from __future__ import annotations
 

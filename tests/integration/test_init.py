@@ -231,6 +231,15 @@ def test_init__hostile_files_are_words_and_hold_nothing_up(tmp_path: Path) -> No
     assert re.findall(r"^\[runs\.(.*)\]", (work.folder / "mlci.toml").read_text(), re.MULTILINE) == ["good"]
 
 
+@pytest.mark.parametrize("option", ["--full", "--releases"])
+def test_init__several_projects_have_the_short_workflow_only(tmp_path: Path, option: str) -> None:
+    bench = bench_of(tmp_path, "monorepo")
+    done = bench.mlci("init", "--yes", option)
+    assert done.code == 2
+    assert "services/churn and services/fraud are projects of their own" in done.err
+    assert written(bench.repository) == set()
+
+
 def check(tool: str, *arguments: str) -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name(tool), *arguments], capture_output=True, text=True, check=False
@@ -238,12 +247,13 @@ def check(tool: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("shape", ["monorepo", "conda", "r"])
-@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "full"), [("monorepo", False), ("conda", False), ("r", False), ("r", True), ("conda", True)]
+)
 def test_init__workflows_pass_the_linters(tmp_path: Path, shape: str, full: bool) -> None:
     bench = bench_of(tmp_path, shape)
     (bench.folder / ".gitattributes").write_text("*.bin filter=lfs\n")
-    arguments = ["--forks", "--releases", *(["--full"] if full else [])]
+    arguments = ["--forks"] if shape == "monorepo" else ["--forks", "--releases", *(["--full"] if full else [])]
     mlci(bench, "init", "--yes", "--action", ACTION, *arguments)
     files = sorted((bench.folder / ".github/workflows").iterdir())
     for file in files:
@@ -252,5 +262,6 @@ def test_init__workflows_pass_the_linters(tmp_path: Path, shape: str, full: bool
             ("acme/mlci", COMMIT)
         }
         assert "To change" not in file.read_text()
+        assert "pull-request.yml" not in file.read_text()
     check("zizmor", "--offline", "--persona", "pedantic", "--quiet", *map(str, files))
     check("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, files))

@@ -40,7 +40,7 @@ def configuration(project: Adopted, *, branch: str, releases: bool = False) -> s
         pieces.append(f"id = {_value(project.id)}  # of this project's comment and status, mlci/{project.id}\n")
     interpreter = project.dependencies.interpreter(project.folder)
     pieces.append(
-        '[defaults]\ntimeout = "30m"             # of one run; the job of the workflow ends after 60 minutes\n'
+        '[defaults]\ntimeout = "30m"             # of one run with one seed; GitHub ends a job after 6 hours\n'
         + (f"python = {_value(interpreter)}\n" if interpreter else "")
     )
     pieces += [run_table(run) for run in project.runs]

@@ -17,7 +17,7 @@ from mlci.adopting.workflows import Wanted, workflows
 from mlci.adopting.writing import File, compared
 from mlci.config import Config, load, of_table, resolve
 from mlci.config.loading import FILE, PYPROJECT
-from mlci.errors import ConfigError
+from mlci.errors import ConfigError, UsageError
 from mlci.running import jobs
 
 
@@ -47,11 +47,18 @@ def intended(listing: Listing, found: Found, answers: Answers, environ: Mapping[
 
     Raises:
         ConfigError: A configuration that is there is wrong, or one that would be written.
+        UsageError: Several projects, and workflows that are for one.
     """
     projects = adopted(
         (part, [item for item in part.candidates if key(item.path, item.name) in answers.picked])
         for part in found.parts
     )
+    if len(projects) > 1 and (answers.full or answers.releases):
+        raise UsageError(
+            f"{' and '.join(project.folder or 'the top' for project in projects)} are projects of their own, "
+            "for which --full and --releases are not written",
+            hint="Leave them out, or name the runs of one project with --run.",
+        )
     texts: dict[str, str] = {}
     kept: dict[str, Sequence[Chosen]] = {}
     for project in projects:

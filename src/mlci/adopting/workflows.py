@@ -41,7 +41,7 @@ def workflows(projects: Sequence[Adopted], wanted: Wanted) -> dict[str, str]:
         **(_FORKS if wanted.forks else {}),
         **(_RELEASES if wanted.releases else {}),
     }
-    renamed = {template: name for name, template in files.items()}
+    renamed = {template: name for name, template in files.items()} | {_FULL["mlci.yml"]: "mlci.yml"}
     return {f"{FOLDER}/{name}": _filled(template, projects, wanted, renamed) for name, template in files.items()}
 
 

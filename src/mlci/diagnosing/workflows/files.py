@@ -22,7 +22,7 @@ _MAX_FILES, _MAX_JOBS, _MAX_STEPS, _MAX_TEXT = 200, 128, 128, 20_000
 _ACTION = re.compile(r"(?P<owner>[\w.-]+)/mlci(?:/(?P<command>\w+))?@(?P<ref>.+)")
 # The workflow that does all of `mlci ci` in jobs of its own, and how long it gives the code unless told otherwise.
 _CALLED = re.compile(r"[\w.-]+/mlci/\.github/workflows/check\.yml@.+")
-_CALLED_MINUTES = 60
+_CALLED_MINUTES = 360
 _LOCAL = re.compile(r"\./(?P<command>\w*)/?")
 # Commands that run what the repository says, or what it made.
 CODE = ("ci", "run", "noise", "verify", "monitor", "baseline measure", "demo")
