@@ -126,7 +126,7 @@ class ConflictError(DeployError):
 
 
 class VerifyError(MlciError):
-    """What is deployed does not predict what the lab predicted, or cannot be asked."""
+    """What is deployed or exported does not do what it did in the lab, or cannot be asked."""
 
     exit_code = 7
     slug = "verify"

@@ -13,7 +13,7 @@ from mlci.core.documents import Direction, Document, Metric, Record
 from mlci.core.metric import Key, infer_direction, key
 from mlci.core.steps import Mark, Step
 
-MAX_CELLS = 1_000_000  # values of a page: about 8 MB
+MAX_CELLS = 1_000_000  # values of a page, and places without one: about 8 MB
 _DIGITS, _NOISE_DIGITS = 9, 3
 _MAX_CHANGES = 6  # lines that say what else differs, of one record
 _SAFE_INTEGER = 2**53
@@ -154,7 +154,8 @@ def dashboard(
         columns: Of each run and profile.
         commits: Of the branch, the newest first, at least all that were measured.
         releases: What tags say.
-        most: Values in all; of more, the slices go first, and then the last metrics.
+        most: Values in all, with the places where there is none; of more, the slices go first, and then the last
+            metrics.
     """
     kept, left_out = _limited(columns, most)
     marked = list(releases)
@@ -169,10 +170,14 @@ def _limited(columns: Sequence[Columns], most: int) -> tuple[set[tuple[int, Key]
     """Which series are shown, and how many are not."""
     every = [(item, identity) for item in columns for identity in item.series]
     every.sort(key=lambda pair: pair[1][2] is not None)  # slices last; otherwise as they come
+    measured: dict[str, set[str]] = {}
+    for item in columns:
+        measured.setdefault(item.profile, set()).update(item.at)
     kept: set[tuple[int, Key]] = set()
     room = most
     for item, identity in every:
-        room -= len(item.series[identity].cells)
+        # Names that change from commit to commit have few values and as many places as the others.
+        room -= len(measured[item.profile])
         if room < 0:
             break
         kept.add((id(item), identity))

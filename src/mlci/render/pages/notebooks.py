@@ -23,9 +23,11 @@ _MOST_CELLS = 100  # that are rendered of one
 _MOST_OUTPUTS = 50  # of a cell
 _MOST_TEXT = 6_000  # characters of a source or an output; of what is longer head and tail
 _MOST_HTML = 60_000  # characters of a table or the like, which cannot be cut
+_READ = 4  # times what is shown: so much is rendered at most, whatever of it then has no room
 _MOST_IMAGE = 200_000  # characters in base64
 _IMAGES = ("image/png", "image/jpeg")
-_RICH = ("text/html", "text/markdown")
+# Of Markdown no more than is shown of any text: reading some of it takes the square of its length.
+_RICH = {"text/html": _MOST_HTML, "text/markdown": _MOST_TEXT}
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 _LEXER = re.compile(r"[A-Za-z0-9+#-]{1,20}")
 _IMAGE_ADDRESS = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
@@ -89,9 +91,13 @@ def notebook(data: bytes, *, name: str, budget: int, redactor: Redactor) -> Note
     cells = [cell for cell in found if isinstance(cell, dict)]
     render = _Renderer(_lexer(_of(content, "metadata", dict)))
     shown: dict[int, Markup] = {}
-    left = budget
+    left, unread = budget, _READ * budget
     for index in list(_by_interest(cells))[:_MOST_CELLS]:
-        html = render.cell(cells[index])
+        cell = _made(cells[index])
+        unread -= _length(cell)
+        if unread < 0:
+            break
+        html = render.cell(cell)
         if len(html) <= left:
             shown[index] = html
             left -= len(html)
@@ -126,29 +132,39 @@ def _with_gaps(shown: dict[int, Markup], count: int) -> Iterator[Markup | str]:
 
 
 class _Renderer:
-    """Makes a cell anew from what it says, so that nothing else of it is rendered."""
+    """Renders cells of one language."""
 
     def __init__(self, lexer: str) -> None:
         self._metadata = {"language_info": {"name": lexer, "pygments_lexer": lexer}}
 
-    def cell(self, cell: dict[str, Any]) -> Markup:
+    def cell(self, made: Any) -> Markup:  # noqa: ANN401 - of nbformat
         import nbformat.v4 as nb  # noqa: PLC0415 - heavy
 
-        source = _cut(_text(cell.get("source")))
-        kind = _of(cell, "cell_type", str)
-        if kind == "code":
-            count = cell.get("execution_count")
-            outputs = [made for output in _of(cell, "outputs", list)[:_MOST_OUTPUTS] for made in _output(output)]
-            made = nb.new_code_cell(source, execution_count=count if isinstance(count, int) else None, outputs=outputs)
-        elif kind == "markdown":
-            made = nb.new_markdown_cell(source)
-        else:
-            made = nb.new_raw_cell(source)
         whole = nb.new_notebook(cells=[made], metadata=self._metadata)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as that no lexer has this name
             html, _ = _exporter().from_notebook_node(whole)
         return Markup(_sanitised(html))  # noqa: S704 - sanitised
+
+
+def _made(cell: dict[str, Any]) -> Any:  # noqa: ANN401 - of nbformat
+    """The cell anew from what it says, so that nothing else of it is rendered."""
+    import nbformat.v4 as nb  # noqa: PLC0415 - heavy
+
+    source = _cut(_text(cell.get("source")))
+    kind = _of(cell, "cell_type", str)
+    if kind == "code":
+        count = cell.get("execution_count")
+        outputs = [made for output in _of(cell, "outputs", list)[:_MOST_OUTPUTS] for made in _output(output)]
+        return nb.new_code_cell(source, execution_count=count if isinstance(count, int) else None, outputs=outputs)
+    return nb.new_markdown_cell(source) if kind == "markdown" else nb.new_raw_cell(source)
+
+
+def _length(made: Any) -> int:  # noqa: ANN401 - of nbformat
+    """Characters of a cell that was made."""
+    outputs = made.get("outputs", ())
+    texts = [text for output in outputs for text in (*output.get("data", {}).values(), *output.get("traceback", ()))]
+    return len(made.source) + sum(map(len, [*texts, *(output.get("text", "") for output in outputs)]))
 
 
 def _output(output: object) -> Iterator[Any]:
@@ -171,9 +187,9 @@ def _best(bundle: dict[str, Any]) -> dict[str, str]:
         text = _text(bundle.get(kind))
         if text and len(text) <= _MOST_IMAGE and _BASE64.fullmatch(text):
             return {kind: text}
-    for kind in _RICH:
+    for kind, most in _RICH.items():
         text = _text(bundle.get(kind))
-        if text and len(text) <= _MOST_HTML:
+        if text and len(text) <= most:
             return {kind: text}
     text = _cut(_text(bundle.get("text/plain")))
     hidden = [
@@ -219,7 +235,8 @@ def _lexer(metadata: dict[str, Any]) -> str:
 def _exporter() -> HTMLExporter:
     from nbconvert import HTMLExporter  # noqa: PLC0415 - heavy
 
-    exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
+    # It would look for templates, which are programs, where mlci was started: in a checkout of anybody's.
+    exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True, extra_template_basedirs=[])
     exporter.log.setLevel("ERROR")  # it would complain of pictures without a description, which are the user's
     return exporter
 
