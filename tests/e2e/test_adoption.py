@@ -1,7 +1,7 @@
 """A new user: `mlci init --yes` in a repository that has never heard of mlci, a commit, and the runner does the rest.
 
-By default one shape is tried. `MLCI_TEST_ADOPTION=all` tries every one, which takes some minutes, for uv and poetry a
-package index, and R for R; `MLCI_TEST_ADOPTION=plain,r` tries some.
+By default one shape is tried. `MLCI_TEST_EXHAUSTIVE=1` tries every one, which takes some minutes, for uv and poetry a
+package index, and R for R.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pytest
 from e2e.runner import Finished, Installed
 from e2e.team import Shown, Team, team
 from fakes.command_line import MLCI
+from fakes.exhaustive import EXHAUSTIVE
 from fakes.repositories import ENVIRON
 from fakes.teams import SHAPES, Shape
 
@@ -28,8 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 ACTION = f"OWNER/mlci@{'0' * 40}"
 ADOPTABLE = [name for name, shape in SHAPES.items() if shape.runs]
-ASKED = os.environ.get("MLCI_TEST_ADOPTION", "script")
-TRIED = ADOPTABLE if ASKED == "all" else ASKED.split(",")
+TRIED = ADOPTABLE if EXHAUSTIVE else ["script"]
 MOST_LINES = 15
 # On a runner of GitHub's, conda is there; here it makes an environment that sees the packages of the tests.
 CONDA = """#!/bin/sh
@@ -75,6 +75,8 @@ def interpreter(folder: Path) -> Path:
 def story(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, installed: Installed
 ) -> Iterator[Story]:
+    if request.param == "r" and shutil.which("R") is None:
+        pytest.skip("there is no R")
     shape = SHAPES[request.param]
     scratch = tmp_path_factory.mktemp(request.param)
     python = interpreter(scratch / "python")

@@ -14,7 +14,7 @@ def test_doctor__a_healthy_repository_in_a_few_lines(tmp_path: Path) -> None:
     assert done.out.splitlines() == [
         "github",
         "  ? rights and rules: it is not known which repository on GitHub this is",
-        '    → Set GITHUB_REPOSITORY to "owner/name".',
+        '    → Add the remote: git remote add origin URL; or set GITHUB_REPOSITORY to "owner/name".',
         "",
         "✓ configuration, interpreter, notebook, files, rules, git, store, workflow, deployment, machine",
         "mlci doctor: 1 not known",

@@ -2,13 +2,12 @@
 
 Here a few notebooks are really checked. All of `tests/fixtures/export` are with
 
-    MLCI_EXPORT_ALL=1 pytest tests/integration/test_export.py
+    MLCI_TEST_EXHAUSTIVE=1 pytest tests/integration/test_export.py
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fakes.command_line import Done, Workbench, notebook, workbench
+from fakes.exhaustive import EXHAUSTIVE, VARIABLE
 from fakes.notebooks import corpus, from_corpus, notebook_of
 
 HELPERS = """
@@ -66,7 +66,7 @@ def test_check__a_real_notebook_and_its_script_agree(bench: Workbench, name: str
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("MLCI_EXPORT_ALL" not in os.environ, reason="takes minutes: set MLCI_EXPORT_ALL=1")
+@pytest.mark.skipif(not EXHAUSTIVE, reason=f"takes minutes: set {VARIABLE}=1")
 @pytest.mark.parametrize("name", EVERY)
 def test_check__every_real_notebook_and_its_script_agree(bench: Workbench, name: str) -> None:
     with_notebook(bench, name)

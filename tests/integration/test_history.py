@@ -221,7 +221,7 @@ def test_history_html__of_a_shallow_clone(bench: Bench, tmp_path: Path) -> None:
 
 def test_history_html__refusals(bench: Bench) -> None:
     for arguments, code, said in (
-        ([], 2, "which metric?"),
+        ([], 2, "which metric?\n  Known here: accuracy"),
         (["--html", "accuracy"], 2, "ends in .html"),
         (["acuracy", "--html"], 2, "no metric 'acuracy'"),
         (["--html", "--json"], 2, "exclude each other"),

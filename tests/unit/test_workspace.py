@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,20 @@ def test_content__nothing_outside_of_the_workspace(workspace: Workspace, stored:
     workspace.prepare()
     (workspace.folder.parent / "p.csv").write_bytes(b"p")
     assert workspace.content(PredictionsFile(path="p.csv", sha256=digest(b"p"), size=1, stored=stored)) is None
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "\0", "\ud800", "loop", "pipe", "", "device", "folder/../../secret"])
+def test_kept__what_is_no_file_of_the_workspace(workspace: Workspace, place: str) -> None:
+    workspace.prepare()
+    (workspace.folder / "loop").symlink_to("loop")
+    (workspace.folder / "device").symlink_to("/dev/zero")
+    os.mkfifo(workspace.folder / "pipe")
+    (workspace.folder.parent / "secret").write_bytes(b"secret")
+    assert workspace.kept(place, limit=100) is None
+
+
+def test_records__that_are_a_pipe(workspace: Workspace) -> None:
+    workspace.prepare()
+    os.mkfifo(workspace.path(RECORDS))
+    with pytest.raises(WorkspaceError, match=r"record\.json: there is none"):
+        workspace.records()

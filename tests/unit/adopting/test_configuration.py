@@ -54,6 +54,10 @@ def test_configuration__begins_by_reporting_only() -> None:
     assert tables(run())["gate"] == {"mode": "report"}
 
 
+def test_configuration__a_rule_that_fits_a_longer_name_is_not_said_twice() -> None:
+    assert list(tables(run(names=("train_loss", "loss", "val_acc")))["metrics"]) == ["*loss", "*val_acc"]
+
+
 def test_configuration__rules_in_the_direction_of_the_name() -> None:
     project = Adopted("", "main", (run(names=("accuracy", "rmse")),), PIP)
     text = configuration(project, branch="main")

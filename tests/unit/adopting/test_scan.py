@@ -67,6 +67,24 @@ def test_scan__tests_tools_and_tutorials_are_no_trainings(team: Repository) -> N
     assert [item.source for item in suggested(team, **files)] == ["good.py"]
 
 
+@pytest.mark.parametrize(
+    ("code", "leaves"),
+    [
+        (TRAIN, True),
+        ("import mlflow\nmodel.fit(1)\nmlflow.log_metric('f1', 1)\n", True),
+        ("import wandb\nmodel.fit(1)\nwandb.log({'f1': 1})\n", False),
+        ("model.fit(1)\nprint(accuracy_score(y, z))\n", False),
+    ],
+)
+def test_candidate__knows_whether_metrics_will_be_found(team: Repository, code: str, leaves: bool) -> None:
+    assert [item.leaves_metrics for item in suggested(team, train__py=code)] == [leaves]
+
+
+def test_candidate__of_hydra_says_where_its_files_go(team: Repository) -> None:
+    [item] = suggested(team, train__py=f"import hydra\n{TRAIN}")
+    assert 'metrics = ["outputs/*/*/metrics.json"]' in item.notes[0]
+
+
 def test_scan__a_module_that_others_import_is_no_script(team: Repository) -> None:
     files = {"helper__py": TRAIN, "run__py": f"import helper\n{TRAIN}"}
     assert [item.source for item in suggested(team, **files)] == ["run.py"]

@@ -136,3 +136,11 @@ def test_columns__hold_what_is_wanted() -> None:
     found = Columns("churn", "full", lambda metric: metric.name == "loss")
     found.add(Step(record=measured(1, Metric(name="loss", value=1.0), Metric(name="accuracy", value=0.9))))
     assert list(found.series) == [("loss", None, None)]
+
+
+def test_dashboard__names_that_change_from_commit_to_commit_take_as_many_places_as_others() -> None:
+    records = [measured(number, Metric(name=f"loss_{number}", value=1.0)) for number in range(20)]
+    cut = dashboard([columns(*records)], commits(20), most=100)
+    _, run = only(cut.profiles)
+    assert sum(len(series.values) for series in run.series) == 100
+    assert cut.left_out == 15

@@ -38,6 +38,8 @@ def named(table: list[list[str]]) -> list[str]:
             0.9123456, 0.9003456, (-0.021, -0.003), ("0.912", "0.900", "−0.012", "−0.021 … −0.003"), id="usual"
         ),
         pytest.param(0.9, 0.8, None, ("0.9", "0.8", "−0.1 (−11.1%)", None), id="no interval"),
+        pytest.param(0.5, 6.0, None, ("0.5", "6", "+5.5 (+1100%)", None), id="many times as much"),
+        pytest.param(1e-9, 6.0, None, ("1e-09", "6", "+6 (+6e+11%)", None), id="from nearly nothing"),
         pytest.param(0.9, 0.9, None, ("0.9", "0.9", "0", None), id="no change"),
         pytest.param(0.9, 0.8, (-0.1, -0.1), ("0.9", "0.8", "−0.1 (−11.1%)", None), id="an interval of no width"),
         pytest.param(0.9, 0.8, (-math.inf, 0.1), ("0.9", "0.8", "−0.1 (−11.1%)", None), id="an endless interval"),

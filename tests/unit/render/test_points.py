@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fakes.comparisons import delta, failed, judged, measured, passing
 from mlci.core.documents import Comparison, Delta, Record
 from mlci.render.parts import Line, Quoted
 from mlci.render.points import accepted, problems
+from mlci.render.text import headline
 
 UNDECIDED = "0.021 worse, at most 0.01 allowed, but that may be noise; about 4 more seeds would tell"
 
@@ -50,6 +53,18 @@ def test_problems__without_one_of_the_values() -> None:
         "train recall: required, but the run did not report it",
         "train f1 = 0.7: below the minimum 0.8",
     ]
+
+
+def test_problems__where_nothing_was_measured_it_says_what_to_do() -> None:
+    nothing = [
+        "nothing to compare: name the file of the metrics in metrics of the run, "
+        "or call log_metric of mlci_log in its code"
+    ]
+    unknown = replace(judged(), verdict="no-baseline")
+    assert told(unknown) == nothing
+    assert "no metric was written" in headline(unknown, [measured()])
+    assert told(replace(unknown, verdict="pass")) == []
+    assert told(unknown, failed()) == ["train failed: RuntimeError: boom"]
 
 
 def test_problems__several_slices_of_a_metric_are_one_line_that_names_the_worst() -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from markupsafe import Markup
 
 from fakes.pages import code, ipynb, rendered, shows
 from mlci.errors import DocumentError
-from mlci.render.pages.notebooks import Notebook
+from mlci.render.pages.notebooks import Notebook, _exporter, _Renderer
 
 PIXEL = "iVBORw0KGgo="
 
@@ -122,3 +124,38 @@ def test_notebook__that_is_none(data: bytes) -> None:
 @pytest.mark.parametrize("language", ["r", "no-such-language", "<script>", 3])
 def test_notebook__of_any_language(language: object) -> None:
     assert "x" in text(rendered(ipynb(code("x <- 1"), language_info={"name": language})))[0]
+
+
+def test_notebook__a_template_in_the_checkout_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nbconvert takes templates, which are programs, from the folder that it is started in as well."""
+    (tmp_path / "basic").mkdir()
+    (tmp_path / "basic/conf.json").write_text('{"base_template": "base", "mimetypes": {"text/html": true}}')
+    (tmp_path / "basic/index.html.j2").write_text("{{ cycler.__init__.__globals__.os.mkdir('ran') }}")
+    monkeypatch.chdir(tmp_path)
+    _exporter.cache_clear()
+    assert text(rendered(ipynb(code("x")))) == ["In [1]: x"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_notebook__long_markdown_is_not_parsed() -> None:
+    [part] = rendered(ipynb(code("", shows(text_markdown="\\\\(" * 3000)))).parts
+    assert "[not shown here: text/markdown]" in str(part)
+
+
+def test_notebook__of_what_has_no_room_little_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    render = _Renderer.cell
+
+    def cell(self: _Renderer, made: Any) -> Markup:
+        asked.append(made.source)
+        return render(self, made)
+
+    monkeypatch.setattr(_Renderer, "cell", cell)
+    wide = [code(f"x = {index}\n" * 500) for index in range(50)]
+    assert text(rendered(ipynb(*wide), budget=10_000)) == ["(50 cells left out)"]
+    assert len(asked) == 1
+    hidden = [code("", shows(text_html=f"<!--{'a' * 9000}-->")) for _ in range(50)]
+    assert len(rendered(ipynb(*hidden), budget=10_000).parts) == 5
+    asked.clear()
+    assert text(rendered(ipynb(code("long", shows(text_html="<div>" * 3000))), budget=10_000)) == ["(1 cell left out)"]
+    assert not asked
