@@ -26,6 +26,7 @@ _REMOTE = re.compile(
     r"(?:https://|ssh://git@|git@)(?P<host>[\w.-]+)[:/](?P<repository>[\w.-]+/[\w.-]+?)(?:\.git)?/?", re.ASCII
 )
 _FIELDS = 3
+_TIME_DIGITS = 11  # of seconds since the epoch: until the year 5138
 _LOG = ("log", "--no-walk=unsorted", "--ignore-missing", "-z", "--format=%H%n%ct%n%<(120,trunc)%s", "--stdin")
 _MAX_VERSIONS = 500  # of the file of acceptances
 _MAX_BYTES = 256 * 1024  # of one of them
@@ -76,7 +77,9 @@ def _logged(view: git.Git, wanted: Sequence[str]) -> Iterator[tuple[str, Commit]
         fields = entry.split("\n", _FIELDS - 1)
         if len(fields) == _FIELDS:
             sha, time, subject = fields
-            yield sha, Commit(sha=sha, time=int(time), subject=subject.strip())
+            # Whoever commits says when: some time there was none, and of some no browser makes a date.
+            known = time.isascii() and time.isdecimal() and len(time) <= _TIME_DIGITS
+            yield sha, Commit(sha=sha, time=int(time) if known else 0, subject=subject.strip())
 
 
 def acceptances(project: Project, known: Sequence[str]) -> tuple[AcceptedAt, str | None]:

@@ -11,6 +11,7 @@ from mlci.core.record import plots
 from mlci.errors import StoreError
 from mlci.project import Project
 from mlci.render.pages.picture import Picture
+from mlci.render.svg import bounded
 from mlci.render.text import size as in_words
 
 _SEED = re.compile(r"outputs/[^/]+/seed-(-?\d{1,20})/")
@@ -125,6 +126,7 @@ def _too_large(plot: Artifact, limit: int) -> str:
 
 
 def _media(content: bytes) -> str:
-    """What the content shows itself to be; an SVG that defines entities, which may unfold without end, is none."""
+    """What the content shows itself to be; an SVG that may unfold without end, by entities or references, is none."""
     found = next((media for media, magic in _MAGIC if magic.match(content[:_HEAD])), "")
-    return "" if found == "image/svg+xml" and b"<!ENTITY" in content else found
+    unfolds = found == "image/svg+xml" and (b"<!ENTITY" in content or not bounded(content))
+    return "" if unfolds else found

@@ -25,7 +25,7 @@ from mlci.core.documents import (
     encode,
 )
 from mlci.core.strict_json import MAX_BYTES
-from mlci.errors import WorkspaceError
+from mlci.errors import UsageError, WorkspaceError
 
 FOLDER = ".mlci"
 _LOCK = ".lock"
@@ -103,11 +103,16 @@ class Workspace:
 
     def kept(self, place: str, *, limit: int) -> bytes | None:
         """What lies at `place` within the workspace; None where that is nothing, or has more than `limit` bytes."""
-        folder = self.folder.resolve()
-        path = Path(folder, place).resolve() if "\0" not in place else folder
-        if not path.is_relative_to(folder) or not path.is_file() or path.stat().st_size > limit:
+        try:
+            folder = self.folder.resolve()
+            path = Path(folder, place).resolve()
+            size = path.stat().st_size
+            if not path.is_relative_to(folder) or not path.is_file() or size > limit:
+                return None
+            with path.open("rb") as file:
+                return file.read(size)
+        except (OSError, ValueError, RuntimeError):  # a name that no file can have, a loop of links, no access
             return None
-        return path.read_bytes()
 
     def bring(self, content: bytes) -> None:
         """Keep what another workspace has, by its digest."""
@@ -181,7 +186,9 @@ class Workspace:
 
 
 def _content(path: Path) -> bytes:
-    """What a document holds; of one that is too large no more than shows it."""
+    """What a document holds; of one that is too large no more than shows it; a pipe or a device is none."""
+    if not path.is_file():
+        raise FileNotFoundError(path)
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
 
@@ -189,6 +196,19 @@ def _content(path: Path) -> bytes:
 def brought(file: Artifact | PredictionsFile) -> str:
     """Where a file lies in a workspace that another one has made."""
     return f"{_BROUGHT}/{file.sha256}"
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page where `--html` asks for it.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, html.encode())
+    except OSError as error:
+        raise UsageError(f"--html: {path} cannot be written: {error.strerror or error}") from None
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -236,6 +236,20 @@ def test_comment__without_matplotlib_falls_back_to_text(gallery: Gallery, monkey
     assert "MLCI_EXTRAS: pictures" in line
 
 
+@pytest.mark.parametrize("broken", ["mlci.plots.pictures", "mlci.plugins.stores.git_branch.GitBranchStore.publish"])
+def test_comment__what_nobody_thought_of_falls_back_to_text(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def full(*_: object, **_more: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(broken, full)
+    gallery.measure(plot("red"))
+    gallery.post()
+    assert gallery.shown == []
+    assert any("shows no pictures" in line and "No space left" in line for line in gallery.team.said)
+
+
 def test_comment__a_damaged_plot_leaves_the_rest(gallery: Gallery) -> None:
     gallery.measure(plot("red")[:60])
     gallery.post()

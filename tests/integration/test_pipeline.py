@@ -96,7 +96,9 @@ def test_pipeline__report_mode_never_blocks(bench: Workbench) -> None:
     bench.commit()
     on_a_branch(bench, 0.5)
     assert bench.document("comparison.json")["verdict"] == "fail"
-    assert bench.mlci("gate").code == 0
+    gate = bench.mlci("gate")
+    assert gate.code == 0
+    assert "the gate does not block: the verdict is fail" in gate.out
 
 
 def test_pipeline__the_nearest_measured_ancestor_with_its_distance(bench: Workbench) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,29 @@ def test_report_html__plots_of_both_sides_and_the_executed_notebook(bench: Workb
     assert not (bench.folder / ".mlci/report.html").exists()  # it was made from what is gone
     assert bench.mlci("report", "--html").code == 0
     assert page(bench) == html
+
+
+def test_report_html__where_nothing_can_be_written(bench: Workbench) -> None:
+    for command in ("run", "record", "compare"):
+        assert bench.mlci(command).code == 0
+    done = bench.mlci("report", "--html", "train.py/x.html")
+    assert (done.code, "x.html cannot be written: " in done.err) == (2, True)
+    assert bench.mlci("report", "--html", "new/folder/x.html").code == 0
+
+
+def test_ci__a_page_that_cannot_be_made_changes_nothing_else(bench: Workbench) -> None:
+    bench.write(train__py=training(0.9, png(1)) + "raise SystemExit(1)\n")
+    program = (
+        "import sys; from mlci.commands import ci; from mlci.cli import main; ci.write_page = lambda *_: 1 / 0; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, "ci", "--no-post"],
+        cwd=bench.folder,
+        env=bench.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4  # the run did not succeed
+    assert "mlci: no page was written: ZeroDivisionError: division by zero" in done.stderr
+    assert "Traceback" not in done.stderr

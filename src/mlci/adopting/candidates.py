@@ -18,6 +18,7 @@ from mlci.errors import DocumentError
 from mlci.plugins.executors.notebook import sources
 
 _SEED = "seed"
+_WANDB = "wandb"
 _GLOB = re.compile(r"[*?\[\]{}]")
 _MAX_INPUTS = 12
 _MAX_TEXT = 80  # of a parameter's default
@@ -82,6 +83,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def leaves_metrics(self) -> bool:
+        """Whether mlci will find some; Weights & Biases keeps those of an offline run in a log of its own."""
+        return bool(self.metrics) or any("logs" in word and word != f"logs metrics ({_WANDB})" for word in self.favour)
+
 
 def candidate(listing: Listing, item: Ranked, project: str) -> Candidate:
     """What a ranked source would be as a run of the project in a folder."""
@@ -100,8 +106,11 @@ def candidate(listing: Listing, item: Ranked, project: str) -> Candidate:
     beyond = {posixpath.dirname(path) for path in modules} - {folder if source.kind == "script" else cwd}
     if beyond:
         env |= {"PYTHONPATH": ":".join(relative(place, cwd) for place in sorted(beyond))}
-    if "wandb" in signs.logs:
+    if _WANDB in signs.logs:
         env |= {"WANDB_MODE": "offline"}
+    if "hydra" in signs.modules:
+        notes.append('Hydra makes a folder an execution: metrics = ["outputs/*/*/metrics.json"] finds the new one;')
+        notes.append('args = ["seed={seed}"] hands a seed on, if the configuration has one of that name.')
     if signs.remote:
         notes.append("it logs to a tracking server; see docs/how-to/trained-elsewhere.md of mlci")
     return Candidate(

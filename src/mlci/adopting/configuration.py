@@ -95,7 +95,9 @@ def _notes(run: Chosen) -> Iterator[str]:
 
 
 def _rules(project: Adopted) -> Iterator[str]:
-    names = list(dict.fromkeys(name for run in project.runs for name in run.candidate.names))[:_MAX_RULES]
+    seen = dict.fromkeys(name for run in project.runs for name in run.candidate.names)
+    # The rule of "*loss" is that of train_loss as well.
+    names = [name for name in seen if not any(name != end and name.endswith(end) for end in seen)][:_MAX_RULES]
     yield _RULES.format(example=names[0] if names else "accuracy").rstrip()
     for name in names:
         yield f"[metrics.{_value('*' + name)}]"

@@ -11,6 +11,12 @@ from mlci.adopting.scan import Found, Part
 from mlci.render.text import counted, plain
 
 _SHOWN = 12
+_NAMED = 3
+_PAGES = {"CML": "cml", "dvc metrics diff": "dvc", "github-action-benchmark": "github-action-benchmark"}
+_REMEDY = (
+    "if the report has none, name their file in `metrics`, "
+    'or add: from mlci_log import log_metric; log_metric("accuracy", value)'
+)
 
 
 def of_repository(found: Found) -> Iterator[str]:
@@ -26,7 +32,10 @@ def of_repository(found: Found) -> Iterator[str]:
     for path, why in list(found.broken.items())[:5]:
         yield plain(f"{path}: left out, {why}")
     for item in around.replaced:
-        yield plain(f"{item.path} uses {item.tool}, which {item.does}: mlci does too; remove it once both agree")
+        page = f"docs/how-to/migrate-from-{_PAGES.get(item.tool, 'nbmake')}.md of mlci"
+        yield plain(
+            f"{item.path} uses {item.tool}, which {item.does}: mlci does too; remove it once both agree ({page})"
+        )
 
 
 def of_part(part: Part, suggested: Sequence[Candidate]) -> Iterator[str]:
@@ -38,7 +47,7 @@ def of_part(part: Part, suggested: Sequence[Candidate]) -> Iterator[str]:
         against = f"; but {', '.join(item.against)}" if item.against else ""
         star = "* " if item in suggested else "  "
         name = f" ({item.name})" if item.name else ""
-        said = plain(f"{item.path}{name}  {'; '.join(item.favour) or 'does something'}{against}")
+        said = plain(f"{item.path}{name}  {'; '.join(item.favour) or 'nothing of a training'}{against}")
         yield f"  {star}{number:>2}  {said}"
     rest = len(part.candidates[_SHOWN:]) + part.more
     if rest:
@@ -66,12 +75,8 @@ def to_do(found: Found, projects: Sequence[Adopted], action: Action) -> Iterator
                 yield plain(
                     f"{where}{run.name} needs the kernel {item.kernel or item.language!r} and its packages in CI"
                 )
-            if (
-                run.name not in needed
-                and not item.metrics
-                and not item.names
-                and not any("logs" in word for word in item.favour)
-            ):
-                yield plain(f"{where}{run.name} writes no metric that can be seen: see docs/how-to/adopt.md of mlci")
+            if run.name not in needed and not item.leaves_metrics:
+                what = ", ".join(item.names[:_NAMED]) or "metrics"
+                yield plain(f"{where}where {run.name} writes {what} cannot be seen: {_REMEDY}")
     if "Weights & Biases" in found.surroundings.trackers:
-        yield "Weights & Biases is set offline in the runs that use it; mlci reads what it leaves on disk"
+        yield "Weights & Biases is set offline in the runs that use it, and leaves nothing then that mlci reads"

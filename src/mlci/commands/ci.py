@@ -16,11 +16,12 @@ from mlci.commands.record import record_own
 from mlci.commands.report import terminal_report, write_page, write_report
 from mlci.commands.run import check_succeeded, display_for, follow_option, jobs_option, run_all, secrets_option
 from mlci.core.documents import Comparison, RecordsDocument
-from mlci.errors import ForbiddenError, ForgeError
+from mlci.errors import ForbiddenError, ForgeError, MlciError
 from mlci.posting.post import post_report
 from mlci.posting.source import own_source
 from mlci.project import Invocation, Project
 from mlci.publishing import publish
+from mlci.render.text import plain
 from mlci.running.display import Display
 from mlci.running.session import Options
 from mlci.waiting import NO_WAIT, Wait, settled
@@ -61,10 +62,19 @@ def ci(project: Project, options: Options, display: Display, *, posting: bool = 
     if project.context.on_default_branch:
         for saved in save(project):
             click.echo(f"saved the baseline of {saved.name} in {project.store.describe()}")
-    write_page(project, comparison, records)  # after what others wait for
+    _write_page(project, comparison, records)  # after what others wait for
     check_succeeded(document)
     if project.context.is_candidate:
         check_gate(comparison)
+
+
+def _write_page(project: Project, comparison: Comparison, records: RecordsDocument) -> None:
+    """Write the page; what was measured and decided stands without one, whatever a library makes of its contents."""
+    try:
+        write_page(project, comparison, records)
+    except Exception as error:
+        said = error.message if isinstance(error, MlciError) else f"{type(error).__name__}: {error}"
+        project.invocation.say(plain(f"no page was written: {said}"))
 
 
 def _post(project: Project, comparison: Comparison, records: RecordsDocument) -> dict[str, str]:

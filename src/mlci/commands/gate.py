@@ -28,6 +28,7 @@ def command(invocation: Invocation) -> None:
     """
     comparison, _ = Project.open(invocation).workspace.comparison()
     check_gate(comparison)
-    click.echo(f"the gate passes ({comparison.verdict})")
+    verdict = comparison.verdict
+    click.echo("the gate does not block: the verdict is fail" if verdict == "fail" else f"the gate passes ({verdict})")
     for reason in comparison.reasons:
         click.echo(f"  {plain(reason)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from mlci import past
+from mlci import past, workspace
 from mlci.commands.completion import run_names
 from mlci.core.dashboard import Columns, Dashboard, Release, dashboard
 from mlci.core.documents import Metric, Record, encode
@@ -22,7 +22,6 @@ from mlci.history import LIMIT
 from mlci.project import Invocation, Project
 from mlci.render.history import SIGNS, Look
 from mlci.render.history import history as rendered
-from mlci.workspace import write_atomically
 
 PAGE = "history.html"
 _MOST = 10_000  # records of a run
@@ -163,6 +162,15 @@ def _no_record(project: Project, run: str | None, profile: str | None, looked: i
     )
 
 
+def _which(project: Project, run: str | None, profile: str) -> UsageError:
+    commits = past.branch(project, _commits(1)).commits
+    runs = [run] if run else project.runs(profile)
+    known = names(record for name in runs for record in project.store.history(name, profile, commits, 1))
+    if not known:
+        return UsageError("which metric?", hint="Name one, such as `mlci history accuracy`, or ask for --html.")
+    return UsageError("which metric?", hint=f"{_listed(known)} Or ask for --html.")
+
+
 def _no_metric(records: Iterable[Record], pattern: str, part: str | None) -> UsageError:
     kept = list(records)
     known = names(kept)
@@ -175,6 +183,10 @@ def _nearest(asked: str, known: list[str]) -> str:
     close = difflib.get_close_matches(asked, known, n=1)
     if close:
         return f"Did you mean {close[0]!r}?"
+    return _listed(known)
+
+
+def _listed(known: list[str]) -> str:
     more = ", ..." if len(known) > _MOST_LISTED else ""
     return f"Known here: {', '.join(known[:_MOST_LISTED]) or 'none'}{more}."
 
@@ -210,11 +222,7 @@ def _file(project: Project, given: str) -> Path:
 
 
 def _write_page(file: Path, page: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, page.encode())
-    except OSError as error:
-        raise UsageError(f"--html: {file} cannot be written: {error.strerror or error}") from None
+    workspace.write_page(file, page)
     size = file.stat().st_size
     click.echo(f"wrote {file} ({size / 1e6:.1f} MB): open it in a browser")
 
@@ -280,7 +288,7 @@ def command(
         )
         return
     if metric is None:
-        raise UsageError("which metric?", hint="Name one, such as `mlci history accuracy`, or ask for --html.")
+        raise _which(project, run, project.profile(profile))
     shown = history(project, metric, count=count or _FEW, run=run, profile=project.profile(profile), part=part)
     if as_json:
         click.echo(json.dumps([json.loads(encode(item)) for item in shown]))

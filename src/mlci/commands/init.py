@@ -208,6 +208,6 @@ def command(
         click.echo(f"wrote {file.path}")
     first = intent.projects[0]
     inside = f" -C {plain(first.folder)}" if first.folder else ""
-    click.echo(f"Next: mlci{inside} plan, then mlci{inside} ci. Commit the files and open a pull request;")
+    click.echo(f"Next: mlci{inside} doctor, then mlci{inside} ci. Commit the files and open a pull request;")
     statuses = " and ".join(f"mlci/{project.id}" for project in intent.projects)
     click.echo(f"once it has its report, require the status {statuses} in the branch rule.")

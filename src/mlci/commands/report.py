@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from mlci import workspace
 from mlci.config import DEFAULT_PROFILE
 from mlci.core.documents import Comparison, RecordsDocument, encode
 from mlci.project import Invocation, Project
 from mlci.render import markdown, terminal
 from mlci.render.report import Meta
-from mlci.workspace import REPORT, REPORT_HTML, write_atomically
+from mlci.workspace import REPORT, REPORT_HTML
 
 
 def write_report(project: Project, comparison: Comparison, records: RecordsDocument, meta: Meta | None = None) -> str:
@@ -35,7 +36,7 @@ def write_page(project: Project, comparison: Comparison, records: RecordsDocumen
     if to is None:
         project.workspace.write(REPORT_HTML, html)
         return project.workspace.path(REPORT_HTML)
-    write_atomically(to, html.encode())
+    workspace.write_page(to, html)
     return to
 
 

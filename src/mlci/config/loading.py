@@ -163,7 +163,7 @@ def _find(folder: Path, repository: Path | None) -> Path:
             break
     raise ConfigError(
         f"no {FILE} and no [tool.mlci] in {PYPROJECT}, from {folder.name or folder}/ up to the repository's top",
-        hint="See the README's five-minute adoption, or name a file with --config.",
+        hint="Make one with `mlci init`, or name a file with --config.",
     )
 
 

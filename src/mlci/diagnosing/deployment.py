@@ -8,7 +8,7 @@ from typing import Any
 
 from mlci.core.finding import Finding, Level
 from mlci.diagnosing.patient import Patient
-from mlci.diagnosing.workflows.files import of_mlci
+from mlci.diagnosing.workflows.files import of_mlci, text_of
 from mlci.errors import MlciError
 from mlci.releasing.deploying import open_place
 from mlci.render.text import plain
@@ -93,7 +93,7 @@ def _sets(patient: Patient, name: str) -> bool:
 def _named(patient: Patient, variable: str) -> set[str]:
     """The words of a variable of any workflow of mlci."""
     values = [
-        str(table.get(variable, ""))
+        text_of(table.get(variable))
         for workflow in of_mlci(patient)
         for job in workflow.jobs
         for table in (job.env, *(step.env for step in job.steps))

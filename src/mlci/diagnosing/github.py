@@ -34,7 +34,7 @@ def check(patient: Patient) -> Iterable[Finding]:
             "no-repository",
             "rights and rules",
             "it is not known which repository on GitHub this is",
-            'Set GITHUB_REPOSITORY to "owner/name".',
+            'Add the remote: git remote add origin URL; or set GITHUB_REPOSITORY to "owner/name".',
         )
     elif patient.project.context.token is None:
         yield _unknown(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from mlci import process
 from mlci.config import Run
@@ -16,6 +17,7 @@ from mlci.render.text import plain
 from mlci.running import interpreter
 
 _OLDEST = (3, 9)
+_BY_HAND = "--python"  # as `interpreter.find` calls it
 _PROBE_S = 60
 _SHOWN = 5
 # Runs in the user's interpreter, apart from the repository (-I): standard library only, nothing is imported for it.
@@ -58,12 +60,36 @@ def check(patient: Patient) -> Iterable[Finding]:
                 known[error.message] = error
                 yield _broken(patient, run, error)
             continue
+        if path not in known and where != _BY_HAND and _in_git(patient, path):
+            known[path] = EnvironmentMissingError("it was not started")
+            yield _not_started(patient, run, path)
         if path not in known:
             known[path] = _asked(patient, path)
             yield from _itself(patient, run, path, where, known[path])
         found = known[path]
         if isinstance(found, interpreter.Interpreter):
             yield from _fit(patient, run, found)
+
+
+def _in_git(patient: Patient, path: str) -> bool:
+    """Whether git brings the interpreter, or the environment around it: then it is code of the repository."""
+    root = patient.root.resolve()
+    named = root / Path(path).relative_to(patient.root) if Path(path).is_relative_to(patient.root) else Path(path)
+    shown = [patient.shown(place) for place in (named, Path(path).resolve())]
+    around = [str(place) for name in shown if name for place in (Path(name), *Path(name).parents)]
+    settings = [f"{place}/pyvenv.cfg" for place in around]
+    return not patient.tracked.isdisjoint([*around, *settings])
+
+
+def _not_started(patient: Patient, run: Run, path: str) -> Finding:
+    return patient.at_run(
+        run,
+        "python",
+        slug="interpreter/in-git",
+        level="unknown",
+        found=f"{plain(path)} is in git, and so code of the repository, which is not run here",
+        remedy="Keep environments out of git; or, if you trust it, name it yourself: mlci doctor --python PATH",
+    )
 
 
 def _asked(patient: Patient, path: str) -> interpreter.Interpreter | MlciError:

@@ -111,6 +111,8 @@ def _pointers(patient: Patient) -> Iterator[Finding]:
         return
     bare = []
     for path in sorted(patient.in_lfs)[:_MOST_LFS]:
+        if not (patient.top / path).is_file():
+            continue
         try:
             with (patient.top / path).open("rb") as file:
                 bare += [path] if file.read(len(_LFS)) == _LFS else []

@@ -16,6 +16,7 @@ from mlci.render.text import plain
 
 _LOOKED_AT = 200  # commits
 _SHOWN = 5
+_NOTHING = "No metric was written: name their file in `metrics`, or call log_metric of mlci_log in the code."
 
 
 def check(patient: Patient) -> Iterable[Finding]:
@@ -43,13 +44,13 @@ def _idle(
             continue
         required = any(rule.required for rule in rules if rule.pattern == pattern)
         file, line = patient.configured((*keys, pattern))
-        shown = plain(", ".join(sorted(names)[:_SHOWN])) or "none"
+        shown = plain(", ".join(sorted(names)[:_SHOWN]))
         yield Finding(
             slug="rules/idle",
             level="warning",
             subject=subject,
             found=f"the rule {pattern!r} fits none of its metrics{', and it is required' if required else ''}",
-            remedy=f"Spell it as the metric is spelled; there are: {shown}.",
+            remedy=f"Spell it as the metric is spelled; there are: {shown}." if names else _NOTHING,
             file=file,
             line=line,
         )
@@ -59,7 +60,7 @@ def _known(patient: Patient) -> dict[str, set[str]]:
     """Run -> the names of its metrics in the record here, else in the last one of the base branch."""
     found: dict[str, set[str]] = {}
     for record in (*_baselines(patient), *_here(patient)):
-        if record.metrics:
+        if record.status == "succeeded":
             found[record.name] = found.get(record.name, set()) | {metric.name for metric in record.metrics}
     return found
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlci.diagnosing.texts import text_in
+
 _MAX_BYTES = 1024 * 1024
 _HEADER = re.compile(r"\s*\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
@@ -19,17 +21,14 @@ def line_of(path: Path, keys: Sequence[str]) -> int | None:
         path: The file; of pyproject.toml the keys stand below `tool.mlci`.
         keys: The key's path.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+    text = text_in(path, _MAX_BYTES)
+    if text is None:
         return None
     prefix = ("tool", "mlci") if path.name == "pyproject.toml" else ()
     wanted = (*prefix, *keys)
     best, depth = None, len(prefix)
     table: tuple[str, ...] = ()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         header, key = _HEADER.match(line), _KEY.match(line)
         if header:
             table = at = _parts(header[1])

@@ -48,8 +48,8 @@ def shown(project: Project, comparison: Comparison, records: Sequence[Record], m
         if not drawn.contents:
             return None
         commit = store.publish(drawn.contents).commit
-    except MlciError as error:
-        project.invocation.say(plain(f"the comment shows no pictures: {error.message}. {error.hint or ''}"))
+    except Exception as error:  # the comment does not hang on its pictures, whatever becomes of a push
+        project.invocation.say(plain(f"the comment shows no pictures: {_said(error)}"))
         return f"Charts and plots are {exhibition.elsewhere(meta)}." if meta.files_url else None
     return exhibition.section(drawn, _addresses(place, commit), meta, opened=_open(comparison))
 
@@ -62,7 +62,7 @@ def would_show(project: Project, comparison: Comparison, records: Sequence[Recor
     try:
         drawn = exhibited(project, comparison, records, meta)
     except MlciError as error:
-        project.invocation.say(plain(f"the comment would show no pictures: {error.message}. {error.hint or ''}"))
+        project.invocation.say(plain(f"the comment would show no pictures: {_said(error)}"))
         return None
     if not drawn.contents:
         return None
@@ -78,10 +78,10 @@ def exhibited(project: Project, comparison: Comparison, records: Sequence[Record
     Raises:
         StoreError: It cannot be drawn.
     """
-    found = [] if meta.foreign else list(_changed_plots(project, records))
-    if not found and not any(track(delta) for delta in comparison.deltas):
-        return Exhibition()
     try:
+        found = [] if meta.foreign else list(_changed_plots(project, records))
+        if not found and not any(track(delta) for delta in comparison.deltas):
+            return Exhibition()
         with _elsewhere():
             from mlci.render.pictures import charts  # noqa: PLC0415 - heavy, and an extra
             from mlci.render.pixels import repainted  # noqa: PLC0415 - likewise
@@ -109,6 +109,12 @@ def with_curves(project: Project, records: Sequence[Record]) -> tuple[Record, ..
     except StoreError:
         return ()
     return tuple(filter(None, found))
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, MlciError):
+        return f"{error.message}. {error.hint or ''}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _gallery(project: Project) -> Gallery | None:

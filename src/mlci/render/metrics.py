@@ -14,6 +14,7 @@ from mlci.render.parts import Drawn, Line, Quoted, Table, said
 from mlci.render.sparks import BAR_TITLE, Curve, Key, bar, learned
 from mlci.render.text import counted, number, pair, places_of, rounded, signed
 
+_THOUSAND, _MILLION = 1e3, 1e6
 MOST_SLICES = (5, 20)  # of a metric, of a table
 _NO_CURVES: Mapping[Key, Curve] = MappingProxyType({})
 _GATES = ("fail", "inconclusive", "no-baseline", "pass", "none")  # from bad to good
@@ -49,7 +50,9 @@ def relative(delta: Delta) -> str:
     """The change in percent of the baseline, such as " (−11.1%)"; nothing where that says nothing."""
     if not delta.baseline or not delta.change or not math.isfinite(delta.change / delta.baseline):
         return ""
-    return f" ({signed(100 * delta.change / abs(delta.baseline))}%)"
+    percent = 100 * delta.change / abs(delta.baseline)
+    # Three digits of a large number would be written with an exponent.
+    return f" ({signed(percent, 0 if _THOUSAND <= abs(percent) < _MILLION else None)}%)"
 
 
 def named(delta: Delta) -> str:

@@ -8,7 +8,7 @@ from mlci.core.documents import Comparison, Delta, Record
 from mlci.render import runs
 from mlci.render.metrics import badness, figures, named, relative
 from mlci.render.parts import Line, Quoted, said
-from mlci.render.text import number, parts
+from mlci.render.text import number, parts, without_metrics
 
 _MAX_PROBLEMS = 4  # the rest is counted there and listed below
 _MAX_ACCEPTED = 2
@@ -17,7 +17,9 @@ _MAX_NOTES = 3
 
 def problems(comparison: Comparison, records: Sequence[Record]) -> list[Line]:
     """What keeps the result from being a plain pass, the worst first."""
-    return _limited([*_failed_runs(records), *_gates(comparison)], _MAX_PROBLEMS, "more")
+    return _limited(
+        [*_failed_runs(records), *_gates(comparison), *_nothing(comparison, records)], _MAX_PROBLEMS, "more"
+    )
 
 
 def accepted(comparison: Comparison) -> list[Line]:
@@ -60,6 +62,15 @@ def _gates(comparison: Comparison) -> Iterator[Line]:
     missing = [delta for delta in comparison.deltas if delta.gate == "no-baseline"]
     if missing:
         yield (f"{parts(missing)} without a baseline to compare with",)
+
+
+def _nothing(comparison: Comparison, records: Sequence[Record]) -> Iterator[Line]:
+    """What to do for a first number; who only executes notebooks, and wants none, is told until that passes."""
+    if comparison.verdict != "pass" and without_metrics(comparison, records):
+        yield (
+            *("nothing to compare: name the file of the metrics in ", Quoted("metrics"), " of the run, or "),
+            *("call ", Quoted("log_metric"), " of ", Quoted("mlci_log"), " in its code"),
+        )
 
 
 def _why(delta: Delta) -> Line:

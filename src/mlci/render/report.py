@@ -138,4 +138,7 @@ def _sections(comparison: Comparison, records: Sequence[Record], meta: Meta) -> 
 
 def _sizes(deltas: Sequence[Delta]) -> str:
     slices = sum(delta.slice is not None for delta in deltas)
-    return f"{len(deltas) - slices}" + (f" and {counted(slices, 'slice')}" if slices else "")
+    whole = len(deltas) - slices
+    if not slices:
+        return str(whole)
+    return f"{whole} and {counted(slices, 'slice')}" if whole else counted(slices, "slice")

@@ -161,6 +161,7 @@ def _counts(comparison: Comparison, records: Sequence[Record]) -> list[str]:
     accepted = [delta for delta in deltas if delta.accepted and delta.gate == "pass"]
     failed = [record for record in records if record.status not in ("succeeded", "skipped") or record.error]
     improved = sum(delta.verdict == "improved" and delta.slice is None for delta in deltas)
+    free = sum(delta.verdict == "regressed" and delta.slice is None and delta.gate == "none" for delta in deltas)
     gated = [delta.slice for delta in deltas if delta.gate != "none"]
     metrics = sum(delta.slice is None for delta in deltas)
     slices = len(gated) - gated.count(None)
@@ -173,9 +174,19 @@ def _counts(comparison: Comparison, records: Sequence[Record]) -> list[str]:
         (len(open_), f"{parts(open_)} undecided"),
         (len(unknown), f"{parts(unknown)} without a baseline"),
         (len(accepted), f"{parts(accepted)} accepted as worse"),
+        (free, f"{free} worse without a rule"),
         (improved, f"{improved} improved"),
         (len(of), f"{' and '.join(of)} gated"),
     ]
     said = [words for count, words in counts if count]
+    if said:
+        return said
+    if without_metrics(comparison, records):
+        return ["no metric was written"]
     skipped = sum(record.status == "skipped" for record in records)
-    return said or [f"nothing selected, {counted(skipped, 'run')} skipped" if skipped else "nothing measured"]
+    return [f"nothing selected, {counted(skipped, 'run')} skipped" if skipped else "nothing measured"]
+
+
+def without_metrics(comparison: Comparison, records: Sequence[Record]) -> bool:
+    """Whether code ran well, and nothing that it wrote was a metric."""
+    return not comparison.deltas and any(record.status == "succeeded" for record in records)

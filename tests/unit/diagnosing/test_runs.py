@@ -54,6 +54,28 @@ def test_interpreter__that_is_too_old(bench: Workbench, tmp_path: Path) -> None:
     assert only(amiss(bench, "interpreter", environ={"MLCI_PYTHON": str(fake)})).slug == "interpreter/old"
 
 
+@pytest.mark.parametrize("shape", ["program", "environment", "link", "settings"])
+def test_interpreter__of_the_repository_is_not_run(bench: Workbench, shape: str) -> None:
+    trap = bench.folder / ("hidden" if shape == "link" else ".venv") / "bin/python"
+    trap.parent.mkdir(parents=True)
+    if shape == "settings":  # what it is started with lies beside it, such as a .pth file
+        trap.symlink_to(sys.executable)
+        (bench.folder / ".venv/pyvenv.cfg").write_text("home = /usr/bin\n")
+        bench.repository.git("add", "--force", ".venv/pyvenv.cfg")
+    else:
+        trap.write_text(f"#!/bin/sh\ntouch {bench.folder}/trapped\nexit 1\n")
+        trap.chmod(0o755)
+    if shape == "link":
+        (bench.folder / ".venv").symlink_to("hidden")
+    if shape == "program":
+        edit(bench, "mlci.toml", '"digits.ipynb"', '"digits.ipynb"\npython = ".venv/bin/python"')
+    bench.commit("Trap")
+    environ = {"MLCI_PYTHON": "", "VIRTUAL_ENV": ""}
+    found = amiss(bench, "interpreter", environ=environ)
+    assert {(item.slug, item.level) for item in found} == {("interpreter/in-git", "unknown")}
+    assert not (bench.folder / "trapped").exists()
+
+
 def test_imports__that_the_interpreter_lacks(bench: Workbench) -> None:
     (bench.folder / "helpers").mkdir()
     bench.write(

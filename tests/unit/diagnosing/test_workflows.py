@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.command_line import Workbench
-from fakes.patients import CONFIG, amiss, edit, example, healthy, only, workflow
+from fakes.patients import CONFIG, amiss, edit, example, healthy, only, patient, workflow
 from mlci.core.finding import Finding
 from mlci.diagnosing.workflows import files
 
@@ -332,6 +332,33 @@ def test_files__anchors_that_multiply_are_looked_at_once(bench: Workbench) -> No
     assert len(text) < files._MAX_BYTES
     workflow(bench, text)
     assert {item.slug for item in amiss(bench, "workflow")} == {"workflow/unpinned"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "uses: actions/upload-artifact@main, with: {path: *x, name: *x, include-hidden-files: *x}",
+        "uses: actions/checkout@main, with: {ref: *x, repository: *x}",
+        "uses: aws-actions/configure-aws-credentials@main, with: {role-duration-seconds: *x}",
+        "uses: o/mlci@main, with: {profile: *x, jobs: *x, args: *x}, env: {MLCI_EXTRAS: *x}",
+    ],
+)
+def test_files__aliases_of_aliases_are_never_written_out(bench: Workbench, step: str) -> None:
+    """Ten of ten of ten, a hundred times: no memory holds that as a text."""
+    anchors = "".join(f"x{number + 1}: &x{number + 1} [{', '.join([f'*x{number}'] * 10)}]\n" for number in range(99))
+    jobs = f"jobs:\n  run:\n    permissions: {{contents: *x}}\n    steps: [{{uses: o/mlci@main}}, {{{step}}}]\n"
+    bomb = f"x0: &x0 [a]\n{anchors}x: &x [*x99]\n"
+    workflow(bench, f"{bomb}on: {{pull_request_target: {{branches: [*x]}}}}\n{jobs}")
+    bench.write(mlci__toml=CONFIG + '[targets.prod]\nkind = "object-store"\noptions = { url = "s3://b/m" }\n')
+    found = amiss(bench, "workflow", "deployment")
+    assert found
+    assert not [item for item in found if "unchecked" in item.slug]
+
+
+def test_files__a_link_to_what_never_ends(bench: Workbench) -> None:
+    (bench.folder / ".github/workflows/zero.yml").symlink_to("/dev/zero")
+    broken = [item.path for item in files.workflows(patient(bench)) if isinstance(item, files.Unreadable)]
+    assert broken == [".github/workflows/zero.yml"]
 
 
 def test_files__too_large_to_be_one(bench: Workbench) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from fakes.comparisons import delta, failed, judged, measured, passing
@@ -64,7 +66,13 @@ def test_problems__where_nothing_was_measured_it_says_what_to_do() -> None:
     assert told(unknown) == nothing
     assert "no metric was written" in headline(unknown, [measured()])
     assert told(replace(unknown, verdict="pass")) == []
-    assert told(unknown, failed()) == ["train failed: RuntimeError: boom"]
+    assert told(unknown, failed()) == told(judged(), failed())
+
+
+def test_headline__what_got_worse_where_no_rule_looks_is_counted_as_what_improved_is() -> None:
+    free: dict[str, Any] = {"gate": "none", "reason": None}
+    shown = headline(judged(delta(**free), delta("f1", 0.7, 0.9, verdict="improved", **free)), [measured()])
+    assert shown == "pass: 1 worse without a rule, 1 improved, 0 of 2 metrics gated"
 
 
 def test_problems__several_slices_of_a_metric_are_one_line_that_names_the_worst() -> None:

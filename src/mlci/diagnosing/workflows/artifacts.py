@@ -26,7 +26,7 @@ def check(patient: Patient) -> Iterable[Finding]:
 
 def _hidden(job: Job) -> Iterator[Finding]:
     for step in job.steps:
-        taken = [line.strip() for line in str(step.inputs.get("path", ""))[:10_000].splitlines()]
+        taken = [line.strip() for line in step.said("path").splitlines()]
         ours = any(".mlci" in line for line in taken if not line.startswith("!"))
         if step.is_action(_UPLOAD) and ours and not step.says("include-hidden-files", "true"):
             yield amiss(
@@ -41,11 +41,11 @@ def _hidden(job: Job) -> Iterator[Finding]:
 
 def _names(workflow: Workflow) -> Iterator[Finding]:
     steps = [(job, step) for job in workflow.jobs for step in job.steps]
-    kept = {str(step.inputs.get("name", "artifact")) for _, step in steps if step.is_action(_UPLOAD)}
+    kept = {step.said("name") or "artifact" for _, step in steps if step.is_action(_UPLOAD)}
     if not kept or any("${{" in name for name in kept):
         return
     for job, step in steps:
-        name = str(step.inputs.get("name", ""))
+        name = step.said("name")
         elsewhere = {"run-id", "repository", "pattern", "artifact-ids"} & step.inputs.keys()
         if step.is_action(_DOWNLOAD) and name and "${{" not in name and not elsewhere and name not in kept:
             yield amiss(

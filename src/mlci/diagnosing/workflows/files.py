@@ -14,6 +14,7 @@ import yaml
 from mlci.core.finding import Finding, Level
 from mlci.diagnosing.patient import Patient
 from mlci.diagnosing.permissions import NEEDS
+from mlci.diagnosing.texts import text_in
 from mlci.render.text import plain
 
 FOLDER = ".github/workflows"
@@ -87,8 +88,7 @@ class Call:
             flag, equals, value = word.partition("=")
             if flag in short:
                 return value if equals else next(iter(self.words[position + 1 : position + 2]), None)
-        given = (self.step.inputs.get(name) for name in names)
-        return next((str(value) for value in given if value not in (None, "")), None)
+        return next(filter(None, map(self.step.said, names)), None)
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ class Step:
     @property
     def uses(self) -> str:
         """The action, or ""."""
-        return _text(self.table.get("uses"))
+        return text_of(self.table.get("uses"))
 
     @property
     def run(self) -> str:
         """The script, or ""."""
-        return _text(self.table.get("run"))
+        return text_of(self.table.get("run"))
 
     @property
     def inputs(self) -> Table:
@@ -130,9 +130,13 @@ class Step:
         """Whether it uses an action of that name, such as "actions/checkout", of any version."""
         return self.uses.partition("@")[0].lower() == name
 
+    def said(self, key: str) -> str:
+        """An input's value as a text, or ""."""
+        return text_of(self.inputs.get(key))
+
     def says(self, key: str, value: str) -> bool:
         """Whether an input has that value, as GitHub would read it."""
-        return _text(self.inputs.get(key)).lower() == value
+        return self.said(key).lower() == value
 
 
 @dataclass(frozen=True)
@@ -162,13 +166,13 @@ class Job:
     @property
     def calls_workflow(self) -> str | None:
         """The file in this repository that it calls in place of steps, such as ".github/workflows/x.yml"."""
-        used = _text(self.table.get("uses"))
+        used = text_of(self.table.get("uses"))
         return used.removeprefix("./") if used.startswith("./") else None
 
     @cached_property
     def calls(self) -> list[Call]:
         """What of mlci its steps use, or the workflow of mlci that it calls in their place."""
-        if _CALLED.fullmatch(_text(self.table.get("uses"))):
+        if _CALLED.fullmatch(text_of(self.table.get("uses"))):
             step = Step(self.table)
             return [Call(("ci",), step.line_of("uses"), True, step)]
         return [call for step in self.steps for call in self._calls(step)]
@@ -203,10 +207,10 @@ class Job:
         found = _ACTION.fullmatch(step.uses) or (_LOCAL.fullmatch(step.uses) if self.workflow.ours else None)
         if found:
             given = step.inputs
-            command = found["command"] or _text(given.get("command")) or "ci"
-            words = [command, *_text(given.get("args")).split()]
-            words += ["--from-run"] if _text(given.get("from-run")) else []
-            refused = "github-token" in given and not _text(given["github-token"])
+            command = found["command"] or text_of(given.get("command")) or "ci"
+            words = [command, *text_of(given.get("args")).split()]
+            words += ["--from-run"] if text_of(given.get("from-run")) else []
+            refused = "github-token" in given and not text_of(given["github-token"])
             yield Call(tuple(words), step.line_of("uses"), not refused, step)
         for words_of in _commands(step.run):
             held = any(name in variables for name in _TOKENS for variables in (step.env, self.env))
@@ -236,7 +240,7 @@ class Workflow:
     @property
     def name(self) -> str:
         """By which `workflow_run` knows it."""
-        return _text(self.table.get("name")) or self.path
+        return text_of(self.table.get("name")) or self.path
 
     @property
     def env(self) -> Table:
@@ -313,12 +317,9 @@ def of_mlci(patient: Patient) -> list[Workflow]:
 
 def _read(path: Path, *, ours: bool) -> Workflow | Unreadable | None:
     shown = f"{FOLDER}/{path.name}"
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            return Unreadable(shown, f"it is larger than {_MAX_BYTES:,} bytes")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return Unreadable(shown, "it is no text")
+    text = text_in(path, _MAX_BYTES)
+    if text is None:
+        return Unreadable(shown, f"it is no text of at most {_MAX_BYTES:,} bytes")
     try:
         table = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
@@ -336,7 +337,8 @@ def _mapping(value: object) -> Table:
     return value if isinstance(value, Table) else Table()
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """What GitHub would make a text of; "" for lists and tables, which aliases can make larger than any memory."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)[:_MAX_TEXT] if isinstance(value, str | int | float) else ""

@@ -85,7 +85,7 @@ def _identity(patient: Patient, job: Job, call: Call) -> Iterator[Finding]:
                 )
         for step in job.steps:
             for action, (lasts_s, key) in _LOGINS.items():
-                given = str(step.inputs.get(key, ""))[:20] if key else ""
+                given = step.said(key)[:20] if key else ""
                 lasts = int(found[0]) if (found := re.match(r"\d+", given)) else lasts_s
                 if step.is_action(action) and total_s > lasts:
                     yield amiss(

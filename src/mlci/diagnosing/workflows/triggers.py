@@ -9,7 +9,7 @@ from mlci.context import MAIN_EVENTS
 from mlci.core.finding import Finding, Level
 from mlci.diagnosing.github import rights_of
 from mlci.diagnosing.patient import Patient
-from mlci.diagnosing.workflows.files import FOLDER, Table, Unreadable, Workflow, amiss, of_mlci, workflows
+from mlci.diagnosing.workflows.files import FOLDER, Table, Unreadable, Workflow, amiss, of_mlci, text_of, workflows
 from mlci.plugins.forges.interface import Rights
 from mlci.releasing.triggers import dead_workflows
 from mlci.render.text import plain
@@ -105,7 +105,7 @@ def _lets_in(patterns: object, branch: str, *, empty: bool = True) -> bool:
     listed = patterns if isinstance(patterns, list) else [patterns]
     inside = False
     for pattern in listed[:_MAX_PATTERN]:
-        text = str(pattern)
+        text = text_of(pattern)
         if _fits(text.removeprefix("!"), branch):
             inside = not text.startswith("!")
     return inside

@@ -105,7 +105,7 @@ def _base_code(job: Job) -> Iterator[Finding]:
 
 def _takes_head(step: Step) -> bool:
     if step.is_action("actions/checkout"):
-        return any(_HEAD.search(str(step.inputs.get(key, ""))) for key in ("ref", "repository"))
+        return any(_HEAD.search(step.said(key)) for key in ("ref", "repository"))
     return bool(_GIT_HEAD.search(step.run))
 
 

@@ -23,13 +23,16 @@ _MOST_CELLS = 100  # that are rendered of one
 _MOST_OUTPUTS = 50  # of a cell
 _MOST_TEXT = 6_000  # characters of a source or an output; of what is longer head and tail
 _MOST_HTML = 60_000  # characters of a table or the like, which cannot be cut
-_READ = 4  # times what is shown: so much is rendered at most, whatever of it then has no room
+_READ = 4  # times what is shown: so much is read and rendered at most, whatever of it then has no room
 _MOST_IMAGE = 200_000  # characters in base64
 _IMAGES = ("image/png", "image/jpeg")
 # Of Markdown no more than is shown of any text: reading some of it takes the square of its length.
 _RICH = {"text/html": _MOST_HTML, "text/markdown": _MOST_TEXT}
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
-_LEXER = re.compile(r"[A-Za-z0-9+#-]{1,20}")
+# Languages whose words are told apart in good time: some lexers, IPython's too, take the square of a text's length.
+_LEXERS = frozenset(
+    ("bash", "fsharp", "go", "haskell", "julia", "kotlin", "matlab", "octave", "r", "ruby", "rust", "sql")
+)
 _IMAGE_ADDRESS = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
 _ADDRESS = re.compile(r"https?://.*", re.DOTALL)
 # What Pygments calls tokens and nbconvert colours of terminals; a page's own classes are longer.
@@ -94,10 +97,14 @@ def notebook(data: bytes, *, name: str, budget: int, redactor: Redactor) -> Note
     left, unread = budget, _READ * budget
     for index in list(_by_interest(cells))[:_MOST_CELLS]:
         cell = _made(cells[index])
-        unread -= _length(cell)
+        length = _length(cell)
+        unread -= length
         if unread < 0:
             break
+        if length > left:
+            continue
         html = render.cell(cell)
+        unread -= len(html)
         if len(html) <= left:
             shown[index] = html
             left -= len(html)
@@ -227,8 +234,8 @@ def _of(value: object, key: str, kind: type) -> Any:  # noqa: ANN401 - of that k
 
 def _lexer(metadata: dict[str, Any]) -> str:
     language = _of(metadata, "language_info", dict)
-    named = _of(language, "pygments_lexer", str) or _of(language, "name", str)
-    return named if _LEXER.fullmatch(named) else "ipython3"
+    named = (_of(language, "pygments_lexer", str) or _of(language, "name", str)).lower()
+    return named if named in _LEXERS else "python" if "python" in named or not named else "text"
 
 
 @functools.cache

@@ -159,3 +159,11 @@ def test_notebook__of_what_has_no_room_little_is_rendered(monkeypatch: pytest.Mo
     asked.clear()
     assert text(rendered(ipynb(code("long", shows(text_html="<div>" * 3000))), budget=10_000)) == ["(1 cell left out)"]
     assert not asked
+
+
+def test_notebook__no_slow_lexer_is_used() -> None:
+    """Those of C and of IPython take seconds for a few thousand blank lines."""
+    for language in ("c", "ipython3", "IPython", None):
+        blank = code(" \n" * 3000 + "x")
+        [part] = rendered(ipynb(blank, language_info={"pygments_lexer": language})).parts
+        assert ('<span class="n">x</span>' in str(part)) is (language != "c")
