@@ -189,6 +189,8 @@ def read_toml(path: Path, shown: str) -> dict[str, Any]:
         ConfigError: It is larger, cannot be read, or is no TOML.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{shown}: not a file")
         if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{shown}: larger than {_MAX_BYTES:,} bytes")
         return tomllib.loads(path.read_text(encoding="utf-8"))

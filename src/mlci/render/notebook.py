@@ -12,6 +12,7 @@ def html(notebook: str) -> str:
     import nbformat  # noqa: PLC0415 - heavy
     from nbconvert import HTMLExporter  # noqa: PLC0415 - heavy
 
-    exporter = HTMLExporter(template_name="basic", sanitize_html=True)
+    # By itself nbconvert also takes templates from the current folder, which may be anybody's, and they can run code.
+    exporter = HTMLExporter(template_name="basic", sanitize_html=True, extra_template_basedirs=[])
     body, _ = exporter.from_notebook_node(nbformat.reads(notebook, as_version=4))
     return f"<!doctype html>\n<meta charset=utf-8>\n<title>Executed notebook</title>\n{body}"

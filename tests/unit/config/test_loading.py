@@ -256,6 +256,8 @@ def test_load__a_file_that_is_named(root: Path) -> None:
     assert load(root, file=root / "other.toml", environ=ENVIRON).shown == "other.toml"
     with pytest.raises(ConfigError, match=r"gone.toml: cannot be read: No such file"):
         load(root, file=root / "gone.toml", environ=ENVIRON)
+    with pytest.raises(ConfigError, match="not a file"):
+        load(root, file=Path("/dev/zero"), environ=ENVIRON)
     with pytest.raises(ConfigError, match="larger than"):
         loaded(root, "#" * 1_100_000)
 

@@ -38,3 +38,8 @@ def test_dead_workflows__others_are_none_of_mlci_s_business(tmp_path: Path) -> N
 
 def test_dead_workflows__a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert list(dead_workflows(tmp_path / "absent")) == []
+
+
+def test_dead_workflows__a_link_to_a_device_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "deploy.yml").symlink_to("/dev/zero")
+    assert list(dead_workflows(tmp_path)) == []
