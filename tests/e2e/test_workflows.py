@@ -13,6 +13,8 @@ from fakes.github_server import Pull
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
+HEADLINE = "fail, blocking: 1 metric worse than allowed, 1 worse without a rule, 1 of 2 metrics gated"
+
 
 @dataclass
 class Told:
@@ -84,7 +86,7 @@ def test_pull_request__a_regression_fails_the_job_that_ran_and_not_the_one_that_
 
 def test_pull_request__one_comment_names_the_regression_and_the_baseline(story: Story) -> None:
     body = story.worse.shown.comment
-    assert body.splitlines()[0] == "### ❌ mlci: fail, blocking: 1 metric worse than allowed, 1 of 2 metrics gated"
+    assert body.splitlines()[0] == f"### ❌ mlci: {HEADLINE}"
     assert "`train` `accuracy` 0.9005 → 0.8005 (−11.1%, 2 unpaired seeds): 0.1 worse, at most 0.01 allowed" in body
     assert f"Commit `{story.worse.head[:7]}`, baseline `{story.main[:7]}` (the merge base)" in body
     assert f" run=42 attempt=1 head={story.worse.head} " in body.splitlines()[-1]
@@ -93,7 +95,7 @@ def test_pull_request__one_comment_names_the_regression_and_the_baseline(story: 
 def test_pull_request__the_status_fails_on_the_head(story: Story) -> None:
     status = story.worse.shown.status
     assert (status.state, status.sha) == ("failure", story.worse.head)
-    assert status.description == "fail, blocking: 1 metric worse than allowed, 1 of 2 metrics gated"
+    assert status.description == HEADLINE
     assert status.target_url == f"{story.team.server.url}/team/models/actions/runs/42/attempts/1"
 
 

@@ -26,7 +26,7 @@ base = 10
 def make(n):
     return [base] * n
 """
-FEW = ("globals_and_closures", "pickling", "plots", "shell")
+FEW = ("globals_and_closures", "pickling")
 EVERY = [name for name in corpus() if not name.startswith("refused")]
 UNLIKE = 'import json, sys\njson.dump({"acc": float("ipykernel.kernelapp" in sys.modules)}, open("metrics.json", "w"))'
 
